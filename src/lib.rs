@@ -1,1 +1,5 @@
 //! Visulate.
+#![allow(missing_docs)]
+pub mod merger;
+pub mod tally;
+pub mod wire;

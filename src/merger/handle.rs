@@ -1,0 +1,113 @@
+//! How the rest of the engine sees the merger: the newest snapshot, and tables on demand.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, mpsc};
+
+use tokio::sync::{oneshot, watch};
+
+use super::{Snapshot, Table};
+use crate::tally::Dimension;
+
+/// What can be asked of the merger.
+#[derive(Debug)]
+pub enum Command {
+    /// The table of a dimension as of the last full tick.
+    Want(Dimension, oneshot::Sender<Arc<Table>>),
+    /// Tick to this time now, and answer with the tick's number once its snapshot is published (a driven clock).
+    Drive {
+        /// Milliseconds since the epoch.
+        now: u64,
+        /// True for a full tick.
+        full: bool,
+        /// Gets the tick's number.
+        done: oneshot::Sender<u64>,
+    },
+    /// Take what the workers still have, publish it, and end.
+    Stop,
+}
+
+/// Dimensions that somebody looks at: the number of lookers by dimension.
+pub type Watched = Arc<[AtomicU32; Dimension::COUNT]>;
+
+/// A view of the merger that can be cloned and sent about.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    snapshots: watch::Receiver<Arc<Snapshot>>,
+    commands: mpsc::Sender<Command>,
+    watched: Watched,
+}
+
+/// The merger has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the engine is stopping")]
+pub struct Stopped;
+
+impl Handle {
+    /// Joins the three ends that the merger holds the other side of.
+    pub fn new(
+        snapshots: watch::Receiver<Arc<Snapshot>>,
+        commands: mpsc::Sender<Command>,
+        watched: Watched,
+    ) -> Self {
+        Self {
+            snapshots,
+            commands,
+            watched,
+        }
+    }
+
+    /// The newest snapshot.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshots.borrow().clone()
+    }
+
+    /// Wakes at each tick; ends when the merger does.
+    pub fn ticks(&self) -> watch::Receiver<Arc<Snapshot>> {
+        self.snapshots.clone()
+    }
+
+    /// The table of a dimension, as of the last full tick.
+    ///
+    /// # Errors
+    ///
+    /// [`Stopped`] if the merger has ended.
+    pub async fn table(&self, dimension: Dimension) -> Result<Arc<Table>, Stopped> {
+        if let Some(table) = self.snapshot().table(dimension) {
+            return Ok(table.clone());
+        }
+        let (reply, answer) = oneshot::channel();
+        self.command(Command::Want(dimension, reply))?;
+        answer.await.map_err(|_| Stopped)
+    }
+
+    /// Sends a command.
+    ///
+    /// # Errors
+    ///
+    /// [`Stopped`] if the merger has ended.
+    pub fn command(&self, command: Command) -> Result<(), Stopped> {
+        self.commands.send(command).map_err(|_| Stopped)
+    }
+
+    /// Makes every full tick's snapshot carry the table of a dimension, until the answer is dropped.
+    pub fn watch(&self, dimension: Dimension) -> Watch {
+        self.watched[dimension as usize].fetch_add(1, Ordering::Relaxed);
+        Watch {
+            watched: self.watched.clone(),
+            dimension,
+        }
+    }
+}
+
+/// Somebody looks at a dimension.
+#[derive(Debug)]
+pub struct Watch {
+    watched: Watched,
+    dimension: Dimension,
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.watched[self.dimension as usize].fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,9 @@
+//! The merger: takes every worker's parts at each tick, adds them to its tables, and publishes a snapshot.
+//!
+//! A thread of its own, which nobody waits for. Views and answers are made from its snapshots elsewhere.
+
+pub mod handle;
+pub mod snapshot;
+
+pub use handle::{Command, Handle, Stopped, Watch};
+pub use snapshot::{Node, NodeState, Snapshot, Table};

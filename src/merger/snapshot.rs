@@ -1,0 +1,231 @@
+//! What the merger publishes: immutable, shared, and of one tick.
+
+use std::sync::Arc;
+
+use crate::tally::{Counts, Dimension, Entries, Measure, Names, Rejected};
+
+/// The state of everything at one tick. Times are milliseconds since the epoch by the engine's clock.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    /// The tick's number. Answers of one tick agree.
+    pub tick: u64,
+    /// True if this tick brought the large dimensions up to date too (once a second); a *full* tick.
+    pub full: bool,
+    /// The number of the newest full tick, at which the large tables stand.
+    pub full_tick: u64,
+    /// When it was.
+    pub as_of: u64,
+    /// When counting began.
+    pub started: u64,
+    /// All requests.
+    pub total: Counts,
+    /// Where entries went.
+    pub entries: Entries,
+    /// Bytes read from collation connections and files.
+    pub stream_bytes: u64,
+    /// What was turned away.
+    pub rejected: Rejected,
+    /// Collation connections ever accepted.
+    pub accepted: u64,
+    /// The last connection that was refused.
+    pub last_refused: Option<LastRefused>,
+    /// All nodes that ever sent a segment, by name.
+    pub nodes: Vec<Arc<Node>>,
+    /// Memory in use.
+    pub memory: Memory,
+    /// Workers have been above 80 % of a core for 10 s: nodes may be orphaning records.
+    pub saturated: bool,
+    /// Tables by [`Dimension`]: small ones always, the others as of the last full tick if they are watched or were asked for.
+    pub tables: [Option<Arc<Table>>; Dimension::COUNT],
+}
+
+impl Snapshot {
+    /// The table of that dimension, where this snapshot has it.
+    pub fn table(&self, dimension: Dimension) -> Option<&Arc<Table>> {
+        self.tables[dimension as usize].as_ref()
+    }
+
+    /// Seconds covered since counting began; at least 0.001, so that it can be divided by.
+    pub fn seconds(&self) -> f64 {
+        (self.as_of.saturating_sub(self.started)).max(1) as f64 / 1000.0
+    }
+}
+
+/// A connection that was refused: what the empty page tells the operator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastRefused {
+    /// When.
+    pub at: u64,
+    /// Address of the peer, without its port.
+    pub peer: String,
+    /// Why.
+    pub cause: crate::tally::Cause,
+}
+
+/// Memory in use, by part, and the operator's cap (`--memory`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// Name of the part (`connections`, `workers`, `merger`, `snapshot`) and its bytes.
+    pub parts: Vec<(&'static str, u64)>,
+    /// The cap in bytes.
+    pub cap: u64,
+}
+
+impl Memory {
+    /// Bytes of all parts.
+    pub fn used(&self) -> u64 {
+        self.parts.iter().map(|(_, bytes)| bytes).sum()
+    }
+}
+
+/// How a node is doing (design/page.md 3.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NodeState {
+    /// Sends, and what it sends is fresh.
+    Live,
+    /// What it sends is more than 12 s old.
+    Lagging,
+    /// Connected, but quiet for long.
+    Idle,
+    /// Its connection has been gone for 15 s.
+    Silent,
+}
+
+impl NodeState {
+    /// Its name in answers.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Lagging => "lagging",
+            Self::Idle => "idle",
+            Self::Silent => "silent",
+        }
+    }
+}
+
+/// One node: a Traffic Server that sent at least one segment.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// Its number, dense, in the order of arrival.
+    pub id: u32,
+    /// Source host name of its segments (bytes as sent, bounded).
+    pub name: Vec<u8>,
+    /// Address of the peer without its port, or a path.
+    pub address: String,
+    /// Open connections.
+    pub connections: u32,
+    /// How it is doing.
+    pub state: NodeState,
+    /// Arrival less entry time of the newest entry, ms; negative if the node's clock is ahead. `None` before the first entry.
+    pub lag: Option<i64>,
+    /// When its last segment arrived.
+    pub last_arrival: u64,
+    /// Time of its newest entry.
+    pub last_entry: u64,
+    /// Log objects seen, as *name: field list* (bounded).
+    pub logs: Vec<String>,
+    /// What of it was turned away.
+    pub rejected: Rejected,
+    /// Its requests.
+    pub counts: Counts,
+}
+
+/// The keys of a table's rows.
+#[derive(Clone, Debug)]
+pub enum Keys {
+    /// One raw key a row (see [`Dimension`]).
+    Names(Names),
+    /// Two rows a row: of the client table and of the site table, whose names come along.
+    Pairs {
+        /// Client row and site row.
+        pairs: Vec<[u32; 2]>,
+        /// Names of the client table.
+        clients: Names,
+        /// Names of the site table.
+        sites: Names,
+    },
+}
+
+/// One dimension at one tick.
+#[derive(Clone, Debug)]
+pub struct Table {
+    /// Whose table.
+    pub dimension: Dimension,
+    /// The full tick at which it was brought up to date (small dimensions: any tick).
+    pub tick: u64,
+    /// When that was.
+    pub as_of: u64,
+    /// Keys by row.
+    pub keys: Keys,
+    /// Counts by row.
+    pub rows: Vec<Counts>,
+    /// All entries that have this field: rows and refused.
+    pub total: Counts,
+    /// Entries whose key was refused because a table was full; they are in no row.
+    pub refused: Counts,
+    /// For each worker that refused keys: what it refused, and the rows that it knew (whose figures therefore miss nothing of it).
+    pub absent: Vec<Absent>,
+}
+
+/// What one worker refused.
+#[derive(Clone, Debug)]
+pub struct Absent {
+    /// The sum of what it refused: no key can have more.
+    pub refused: Counts,
+    /// One bit a row: known to that worker.
+    pub known: Vec<u64>,
+}
+
+impl Table {
+    /// How many rows it has.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// True if it has no row.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// True if the rows are all keys there are.
+    pub fn is_exact(&self) -> bool {
+        self.refused.is_empty()
+    }
+
+    /// The most that `row` may have missed of a measure.
+    pub fn error_bound(&self, row: u32, measure: Measure) -> u64 {
+        let lacks = |absent: &&Absent| {
+            absent
+                .known
+                .get(row as usize / 64)
+                .is_none_or(|word| word >> (row % 64) & 1 == 0)
+        };
+        self.absent.iter().filter(lacks).fold(0, |sum, absent| {
+            sum.saturating_add(absent.refused.measure(measure))
+        })
+    }
+
+    /// Raw key of a row. For pairs: client and site, joined for comparison only.
+    pub fn raw_key(&self, row: u32) -> RawKey<'_> {
+        match &self.keys {
+            Keys::Names(names) => RawKey::One(names.name(row)),
+            Keys::Pairs {
+                pairs,
+                clients,
+                sites,
+            } => {
+                let [client, site] = pairs[row as usize];
+                RawKey::Pair(clients.name(client), sites.name(site))
+            }
+        }
+    }
+}
+
+/// A row's raw key; see [`Dimension`] for what the bytes are. Orders ties.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RawKey<'a> {
+    /// Of an ordinary table.
+    One(&'a [u8]),
+    /// Of a table of pairs.
+    Pair(&'a [u8], &'a [u8]),
+}
