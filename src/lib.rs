@@ -1,5 +1,9 @@
 //! Visulate.
 #![allow(missing_docs)]
+pub mod clock;
+pub mod engine;
 pub mod merger;
+pub mod source;
+pub mod system;
 pub mod tally;
 pub mod wire;
