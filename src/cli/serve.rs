@@ -1,0 +1,446 @@
+//! `visulate serve`: options, addresses, and the life of the engine until it is told to stop.
+
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use serde::Deserialize;
+
+use super::size::Size;
+use super::{USAGE, complain, config};
+use crate::clock::Clock;
+use crate::engine::{self, Engine};
+use crate::page::{self, Page};
+use crate::secret::{SecretArgs, SecretError};
+use crate::source::{self, Choice, Reader, Secret};
+use crate::system;
+
+/// Port of log collation.
+pub const COLLATION_PORT: u16 = 8085;
+
+/// Port of the page.
+pub const PAGE_PORT: u16 = 6011;
+
+/// Options of the engine.
+#[derive(Clone, Debug, Default, Args, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ServeArgs {
+    /// Where Traffic Servers send their logs; repeatable [default: [::]:8085, both families; 0.0.0.0:8085 without IPv6]
+    #[arg(long, value_name = "ADDR")]
+    pub collation: Vec<String>,
+
+    /// Where the page listens; repeatable. Anybody who reaches it can read it [default: 127.0.0.1:6011]
+    #[arg(long, value_name = "ADDR")]
+    pub http: Vec<String>,
+
+    /// Host name under which browsers may ask for the page, besides addresses, localhost and this machine's name; repeatable
+    #[arg(long, value_name = "NAME")]
+    pub allow_host: Vec<String>,
+
+    /// Origin whose pages may open the live stream, such as https://wall.example; repeatable
+    #[arg(long, value_name = "ORIGIN")]
+    pub allow_origin: Vec<String>,
+
+    /// The secret that nodes send (proxy.config.log.collation_secret)
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub secret: SecretArgs,
+
+    /// Reading threads, each on a core of its own [default: one for each usable core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub workers: Option<u32>,
+
+    /// How to read sockets: auto takes io_uring, or epoll where it can't be had [default: auto]
+    #[arg(long, value_name = "HOW")]
+    pub reader: Option<ReaderArg>,
+
+    /// Memory for everything that input can grow, such as 256M or 2G [default: a quarter of what this process may use]
+    #[arg(long, value_name = "SIZE")]
+    pub memory: Option<Size>,
+
+    /// Which statistics to keep; this version has the base ones only [default: all]
+    #[arg(long, value_name = "WHICH")]
+    pub statistics: Option<Statistics>,
+
+    /// Folder of this engine's data; created if need be, and locked
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+
+    /// How many nodes should be there: those never seen are counted as missing
+    #[arg(long, value_name = "N")]
+    pub expect_nodes: Option<u32>,
+
+    /// Longest segment that is taken; log_buffer_size of the nodes, at most 64M [default: 1M]
+    #[arg(long, value_name = "SIZE")]
+    pub max_segment: Option<Size>,
+
+    /// Most collation connections [default: 16384]
+    #[arg(long, value_name = "N")]
+    pub max_connections: Option<u32>,
+
+    /// Most collation connections of one address [default: 16384]
+    #[arg(long, value_name = "N")]
+    pub max_connections_per_address: Option<u32>,
+
+    /// Most browsers [default: 1024]
+    #[arg(long, value_name = "N")]
+    pub max_browsers: Option<u32>,
+
+    /// Most views of one browser [default: 48]
+    #[arg(long, value_name = "N")]
+    pub max_views: Option<u32>,
+
+    /// Most HTTP connections, those of browsers' live streams not counted [default: 2048]
+    #[arg(long, value_name = "N")]
+    pub max_http_connections: Option<u32>,
+
+    /// Seconds that a node has for its secret [default: 10]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub auth_timeout: Option<f64>,
+
+    /// Seconds that a message may take once it is begun [default: 60]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub message_timeout: Option<f64>,
+
+    /// Configuration file: TOML with the names of these options; what the command line says goes first
+    #[arg(long, value_name = "FILE")]
+    #[serde(skip)]
+    pub config: Option<PathBuf>,
+
+    /// What is logged to the standard error: error, warn, info, debug, or a filter such as visulate=debug [default: info]
+    #[arg(long, value_name = "L")]
+    pub log_level: Option<String>,
+}
+
+/// `--reader`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ReaderArg {
+    /// io_uring, or epoll where it can't be had
+    Auto,
+    /// io_uring, or an error
+    Uring,
+    /// epoll
+    Epoll,
+}
+
+/// `--statistics`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Statistics {
+    /// Totals, clients, sites, hosts, client x site, codes, methods, types, routes, nodes
+    Base,
+    /// All that this version has
+    All,
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|seconds| (0.01..=86_400.0).contains(seconds))
+        .ok_or_else(|| format!("{text:?} is not a number of seconds from 0.01 to 86400"))
+}
+
+impl ServeArgs {
+    /// These options, with those of `other` where they are open.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        let list = |own: Vec<String>, other: Vec<String>| if own.is_empty() { other } else { own };
+        Self {
+            collation: list(self.collation, other.collation),
+            http: list(self.http, other.http),
+            allow_host: list(self.allow_host, other.allow_host),
+            allow_origin: list(self.allow_origin, other.allow_origin),
+            secret: self.secret.or(other.secret),
+            workers: self.workers.or(other.workers),
+            reader: self.reader.or(other.reader),
+            memory: self.memory.or(other.memory),
+            statistics: self.statistics.or(other.statistics),
+            data_dir: self.data_dir.or(other.data_dir),
+            expect_nodes: self.expect_nodes.or(other.expect_nodes),
+            max_segment: self.max_segment.or(other.max_segment),
+            max_connections: self.max_connections.or(other.max_connections),
+            max_connections_per_address: self.max_connections_per_address.or(other.max_connections_per_address),
+            max_browsers: self.max_browsers.or(other.max_browsers),
+            max_views: self.max_views.or(other.max_views),
+            max_http_connections: self.max_http_connections.or(other.max_http_connections),
+            auth_timeout: self.auth_timeout.or(other.auth_timeout),
+            message_timeout: self.message_timeout.or(other.message_timeout),
+            config: self.config,
+            log_level: self.log_level.or(other.log_level),
+        }
+    }
+
+    fn limits(&self) -> source::Limits {
+        let default = source::Limits::default();
+        let count = |given: Option<u32>, default: usize| given.map_or(default, |count| count as usize);
+        let time = |given: Option<f64>, default| given.map_or(default, Duration::from_secs_f64);
+        source::Limits {
+            connections: count(self.max_connections, default.connections),
+            connections_per_address: count(self.max_connections_per_address, default.connections_per_address),
+            segment: self.max_segment.map_or(default.segment, |size| size.0.clamp(4096, 64 << 20) as usize),
+            auth: time(self.auth_timeout, default.auth),
+            message: time(self.message_timeout, default.message),
+        }
+    }
+
+    fn page_limits(&self) -> page::Limits {
+        let default = page::Limits::default();
+        let count = |given: Option<u32>, default: usize| given.map_or(default, |count| count as usize);
+        page::Limits {
+            browsers: count(self.max_browsers, default.browsers),
+            views: count(self.max_views, default.views),
+            http_connections: count(self.max_http_connections, default.http_connections),
+            ..default
+        }
+    }
+}
+
+/// Why the engine did not start, and the exit code.
+pub struct Failure(pub String, pub u8);
+
+impl Failure {
+    fn failed(text: impl std::fmt::Display) -> Self {
+        Self(text.to_string(), 1)
+    }
+
+    fn usage(text: impl std::fmt::Display) -> Self {
+        Self(text.to_string(), USAGE)
+    }
+}
+
+/// An engine with its page.
+pub struct Running {
+    /// Source and merger.
+    pub engine: Engine,
+    /// The page.
+    pub page: Page,
+    /// What nodes must say.
+    pub secret: Secret,
+    _lock: Option<std::fs::File>,
+}
+
+impl Running {
+    /// Stops all in order: what has arrived is read and counted, then browsers are told.
+    pub fn stop(self) {
+        let handle = self.engine.handle();
+        self.engine.stop();
+        self.page.stop();
+        if let Err(error) = self.page.join() {
+            tracing::warn!("the page did not end well: {error}");
+        }
+        let last = handle.snapshot();
+        tracing::info!(
+            "stopped: {} entries received, {} requests, {} bytes of log stream",
+            last.entries.received(),
+            last.entries.requests,
+            last.stream_bytes
+        );
+    }
+}
+
+/// Runs `visulate serve`.
+pub fn run(args: ServeArgs) -> ExitCode {
+    let started = prepare(args).and_then(|args| start(&args, Clock::wall()));
+    let running = match started {
+        Ok(running) => running,
+        Err(Failure(text, code)) => return complain(&text, code),
+    };
+    match wait_for_signal() {
+        Ok(name) => tracing::info!("{name}: reading what has arrived, then stopping"),
+        Err(error) => tracing::error!("signals can't be had, stopping: {error}"),
+    }
+    running.stop();
+    ExitCode::SUCCESS
+}
+
+/// Fills in the configuration file, and starts the log.
+pub fn prepare(args: ServeArgs) -> Result<ServeArgs, Failure> {
+    let args = match args.config.clone() {
+        Some(path) => config::fill(args, &path).map_err(Failure::usage)?,
+        None => args,
+    };
+    let level = args.log_level.as_deref().unwrap_or("info");
+    let filter = tracing_subscriber::EnvFilter::try_new(level)
+        .map_err(|error| Failure::usage(format!("--log-level {level}: {error}")))?;
+    // Only the first call in a process takes effect.
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false).try_init();
+    Ok(args)
+}
+
+/// Starts the engine and its page.
+pub fn start(args: &ServeArgs, clock: Clock) -> Result<Running, Failure> {
+    system::raise_limits();
+    let secret = secret(args)?;
+    let lock = args.data_dir.as_deref().map(lock).transpose()?;
+    let choice = match args.reader {
+        None | Some(ReaderArg::Auto) => Choice::Auto,
+        Some(ReaderArg::Uring) => Choice::Uring,
+        Some(ReaderArg::Epoll) => Choice::Epoll,
+    };
+    let reader = Reader::probe(choice).map_err(Failure::failed)?;
+    tracing::info!("reading by {}", reader.describe());
+    let collation = collation_listeners(&args.collation)?;
+    let http = listeners("--http", &args.http, PAGE_PORT, &[SocketAddr::from((Ipv4Addr::LOCALHOST, PAGE_PORT))])?;
+    let cores = system::usable_cores();
+    let workers = args.workers.map_or(cores.len(), |workers| workers as usize);
+    let memory = args.memory.map_or_else(|| system::usable_memory() / 4, |size| size.0);
+
+    let addresses = |listeners: &[TcpListener]| -> Vec<SocketAddr> { listeners.iter().filter_map(|l| l.local_addr().ok()).collect() };
+    let (collation_at, http_at) = (addresses(&collation), addresses(&http));
+    let exposed = |at: &[SocketAddr]| at.iter().any(|address| !address.ip().to_canonical().is_loopback());
+    let info = page::Info {
+        version: env!("CARGO_PKG_VERSION").into(),
+        start: format!("{:016x}", rand::random::<u64>()),
+        host_name: system::host_name(),
+        collation_addresses: collation_at.iter().map(ToString::to_string).collect(),
+        page_addresses: http_at.iter().map(ToString::to_string).collect(),
+        own_address: own_address(&collation_at),
+        secret_is_default: secret.is_default(),
+        default_secret_exposed: secret.is_default() && exposed(&collation_at),
+        page_exposed: exposed(&http_at),
+        reader: reader.describe(),
+        expect_nodes: args.expect_nodes.unwrap_or(0),
+    };
+    if info.default_secret_exposed {
+        tracing::warn!(
+            "collation listens beyond loopback with Traffic Server's default secret: anybody who reaches it can add records; give --secret-file"
+        );
+    }
+    if info.page_exposed {
+        tracing::warn!("the page listens beyond loopback: anybody who reaches it can read it");
+    }
+    let engine = Engine::start(engine::Config {
+        collation,
+        workers,
+        cores,
+        reader,
+        secret: secret.clone(),
+        limits: args.limits(),
+        memory,
+        clock,
+    })
+    .map_err(|error| Failure::failed(format!("the engine can't start: {error}")))?;
+    let ready = Arc::new(AtomicBool::new(false));
+    let config = page::Config {
+        listeners: http,
+        allow_hosts: args.allow_host.clone(),
+        allow_origins: args.allow_origin.clone(),
+        limits: args.page_limits(),
+        info,
+        ready: ready.clone(),
+    };
+    let page = page::spawn(config, engine.handle()).map_err(|error| Failure::failed(format!("the page can't start: {error}")))?;
+    ready.store(true, Ordering::Release);
+    for address in &collation_at {
+        tracing::info!("log collation on {address}, {workers} workers, {} of memory", Size(memory));
+    }
+    for address in &http_at {
+        tracing::info!("the page is at http://{}", browsable(*address));
+    }
+    Ok(Running { engine, page, secret, _lock: lock })
+}
+
+fn secret(args: &ServeArgs) -> Result<Secret, Failure> {
+    if args.secret.secret.is_some() {
+        tracing::warn!("every local user can read --secret on the command line: it is for tests; give --secret-file");
+    }
+    let bytes = args.secret.secret(SecretArgs::variable()).map_err(|error| match error {
+        SecretError::Length { .. } => Failure::usage(error),
+        SecretError::File { .. } => Failure::failed(error),
+    })?;
+    Secret::new(&bytes).map_err(Failure::usage)
+}
+
+/// Both families on the default port, or IPv4 where IPv6 is off; or what was asked for.
+fn collation_listeners(asked: &[String]) -> Result<Vec<TcpListener>, Failure> {
+    let both = SocketAddr::from((Ipv6Addr::UNSPECIFIED, COLLATION_PORT));
+    if asked.is_empty() {
+        return match source::bind(both) {
+            Ok(listener) => Ok(vec![listener]),
+            Err(error) if error.raw_os_error() == Some(97) || error.kind() == io::ErrorKind::AddrNotAvailable => {
+                listeners("--collation", &[], COLLATION_PORT, &[SocketAddr::from((Ipv4Addr::UNSPECIFIED, COLLATION_PORT))])
+            }
+            Err(error) => Err(cannot_listen("--collation", both, &error)),
+        };
+    }
+    listeners("--collation", asked, COLLATION_PORT, &[])
+}
+
+fn listeners(flag: &str, asked: &[String], port: u16, default: &[SocketAddr]) -> Result<Vec<TcpListener>, Failure> {
+    let mut addresses = Vec::new();
+    for text in asked {
+        addresses.push(resolve(text, port).map_err(|error| Failure::usage(format!("{flag} {text}: {error}")))?);
+    }
+    if addresses.is_empty() {
+        addresses.extend_from_slice(default);
+    }
+    addresses.into_iter().map(|address| source::bind(address).map_err(|error| cannot_listen(flag, address, &error))).collect()
+}
+
+/// `host:port`, or a host alone with the usual port.
+fn resolve(text: &str, port: u16) -> io::Result<SocketAddr> {
+    if let Ok(ip) = text.trim_matches(['[', ']']).parse::<std::net::IpAddr>() {
+        return Ok(SocketAddr::new(ip, port));
+    }
+    let nothing = || io::Error::new(io::ErrorKind::NotFound, "no such address");
+    text.to_socket_addrs()?.next().ok_or_else(nothing)
+}
+
+fn cannot_listen(flag: &str, address: SocketAddr, error: &io::Error) -> Failure {
+    let advice = match error.kind() {
+        io::ErrorKind::AddrInUse => format!("; is another engine running? Choose another port with {flag}"),
+        io::ErrorKind::PermissionDenied => "; ports below 1024 need root".to_owned(),
+        io::ErrorKind::AddrNotAvailable => "; this machine has no such address".to_owned(),
+        _ => String::new(),
+    };
+    Failure::failed(format!("can't listen on {address}: {error}{advice}"))
+}
+
+/// Address and port that a node would use.
+fn own_address(collation: &[SocketAddr]) -> String {
+    let Some(first) = collation.iter().find(|address| !address.ip().is_loopback()).or(collation.first()) else {
+        return String::new();
+    };
+    let ip = if first.ip().is_unspecified() { system::own_address().unwrap_or(first.ip()) } else { first.ip() };
+    SocketAddr::new(ip.to_canonical(), first.port()).to_string()
+}
+
+/// An address that a browser can open.
+fn browsable(address: SocketAddr) -> SocketAddr {
+    match address {
+        SocketAddr::V4(v4) if v4.ip().is_unspecified() => SocketAddr::from((Ipv4Addr::LOCALHOST, v4.port())),
+        SocketAddr::V6(v6) if v6.ip().is_unspecified() => SocketAddr::from((Ipv6Addr::LOCALHOST, v6.port())),
+        other => other,
+    }
+}
+
+/// Creates the data folder, and locks it for this process.
+fn lock(folder: &std::path::Path) -> Result<std::fs::File, Failure> {
+    let wrong = |error: &dyn std::fmt::Display| Failure::failed(format!("--data-dir {}: {error}", folder.display()));
+    std::fs::create_dir_all(folder).map_err(|error| wrong(&error))?;
+    let file = std::fs::File::create(folder.join("lock")).map_err(|error| wrong(&error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(wrong(&"another engine uses it")),
+        Err(std::fs::TryLockError::Error(error)) => Err(wrong(&error)),
+    }
+}
+
+/// Waits for SIGTERM or SIGINT.
+fn wait_for_signal() -> io::Result<&'static str> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        tokio::select! {
+            _ = term.recv() => Ok("SIGTERM"),
+            _ = int.recv() => Ok("SIGINT"),
+        }
+    })
+}
