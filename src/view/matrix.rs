@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use foldhash::fast::RandomState;
+
 use super::model::{Ids, Model, WIDTH};
 use super::{key, rank, value};
 use crate::merger::Table;
@@ -45,8 +47,9 @@ pub struct Matrix {
 pub fn find(tables: &Tables<'_>, measure: Measure, size: usize) -> Matrix {
     let rows = rank::page(tables.sites, measure, 0, size);
     let columns = rank::page(tables.clients, measure, 0, size);
-    let place =
-        |ranked: &[u32]| -> HashMap<u32, usize> { ranked.iter().copied().zip(0..).collect() };
+    let place = |ranked: &[u32]| -> HashMap<u32, usize, RandomState> {
+        ranked.iter().copied().zip(0..).collect()
+    };
     let (row_of, column_of) = (place(&rows), place(&columns));
     let mut cells = Vec::new();
     if let Keys::Pairs { pairs, .. } = &tables.pairs.keys {

@@ -2,6 +2,8 @@
 //!
 //! Pure: snapshots and tables come in, bytes go out; who looks and when is the page's business.
 
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
 pub mod curve;
 pub mod key;
 pub mod matrix;
@@ -135,9 +137,10 @@ impl View {
     ///
     /// If the scene lacks a table of [`Subscription::dimensions`].
     pub fn advance(&mut self, scene: &Scene) -> Option<Vec<u8>> {
+        // At a full tick all tables are up to date, also one that says when it last changed.
         let (tick, as_of) = match scene.tables.last() {
-            Some(table) => (table.tick, table.as_of),
-            None => (scene.snapshot.tick, scene.snapshot.as_of),
+            Some(table) if !scene.snapshot.full => (table.tick, table.as_of),
+            _ => (scene.snapshot.tick, scene.snapshot.as_of),
         };
         let before = &self.shown;
         if before.stand.seq > 0 && tick <= before.stand.tick {

@@ -9,20 +9,32 @@ use crate::tally::Measure;
 ///
 /// Only the page that is shown is sorted, so that rank 5 000 of a million costs what rank 1 costs.
 pub fn page(table: &Table, measure: Measure, offset: usize, limit: usize) -> Vec<u32> {
+    let end = offset.saturating_add(limit).min(table.len());
+    if offset >= end {
+        return Vec::new();
+    }
+    let mut values: Vec<u64> = table.rows.iter().map(|row| row.measure(measure)).collect();
+    let (_, &mut lowest, _) = values.select_nth_unstable_by(end - 1, |a, b| b.cmp(a));
+    let (_, &mut highest, _) = values[..end].select_nth_unstable_by(offset, |a, b| b.cmp(a));
+    let before = values[..offset]
+        .iter()
+        .filter(|&&value| value > highest)
+        .count();
+
+    // Only these can be on the page. Most rows of a large table have one of a few small values, and comparing their keys
+    // would cost far more than comparing the values.
     let mut ranked: Vec<(u64, u32)> = table
         .rows
         .iter()
         .zip(0..)
         .map(|(counts, row)| (counts.measure(measure), row))
+        .filter(|(value, _)| (lowest..=highest).contains(value))
         .collect();
     let by_rank = |a: &(u64, u32), b: &(u64, u32)| -> Ordering {
         b.0.cmp(&a.0)
             .then_with(|| table.raw_key(a.1).cmp(&table.raw_key(b.1)))
     };
-    let end = offset.saturating_add(limit).min(ranked.len());
-    if offset >= end {
-        return Vec::new();
-    }
+    let (offset, end) = (offset - before, end - before);
     if end < ranked.len() {
         ranked.select_nth_unstable_by(end, by_rank);
         ranked.truncate(end);
