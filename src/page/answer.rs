@@ -29,10 +29,7 @@ pub struct Body {
 impl Body {
     /// A body that holds `share` until it is sent.
     pub fn with_share(data: Bytes, share: Option<OwnedSemaphorePermit>) -> Self {
-        Self {
-            data,
-            _share: share,
-        }
+        Self { data, _share: share }
     }
 }
 
@@ -46,10 +43,7 @@ impl hyper::body::Body for Body {
     type Data = Bytes;
     type Error = Infallible;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         if self.data.is_empty() {
             return Poll::Ready(None);
         }
@@ -82,21 +76,14 @@ pub fn answer(
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),
     ] {
-        response
-            .headers_mut()
-            .insert(name, HeaderValue::from_static(value));
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
     }
     response
 }
 
 /// An answer in plain text.
 pub fn plain(status: StatusCode, text: &'static str) -> Response<Body> {
-    answer(
-        status,
-        "text/plain; charset=utf-8",
-        None,
-        Bytes::from_static(text.as_bytes()),
-    )
+    answer(status, "text/plain; charset=utf-8", None, Bytes::from_static(text.as_bytes()))
 }
 
 /// An answer in JSON.
@@ -120,23 +107,12 @@ pub struct Refusal {
 impl Refusal {
     /// A refusal without alternatives.
     pub fn new(status: StatusCode, error: impl Into<String>) -> Self {
-        Self {
-            status,
-            error: error.into(),
-            allowed: Vec::new(),
-            header: None,
-        }
+        Self { status, error: error.into(), allowed: Vec::new(), header: None }
     }
 
     /// A bad request, with what is allowed.
-    pub fn bad<T: Into<String>>(
-        error: impl Into<String>,
-        allowed: impl IntoIterator<Item = T>,
-    ) -> Self {
-        Self {
-            allowed: allowed.into_iter().map(Into::into).collect(),
-            ..Self::new(StatusCode::BAD_REQUEST, error)
-        }
+    pub fn bad<T: Into<String>>(error: impl Into<String>, allowed: impl IntoIterator<Item = T>) -> Self {
+        Self { allowed: allowed.into_iter().map(Into::into).collect(), ..Self::new(StatusCode::BAD_REQUEST, error) }
     }
 
     /// The path knows other methods.
@@ -144,10 +120,7 @@ impl Refusal {
         Self {
             allowed: allow.split(", ").map(str::to_owned).collect(),
             header: Some((header::ALLOW, allow)),
-            ..Self::new(
-                StatusCode::METHOD_NOT_ALLOWED,
-                format!("this path takes {allow} only"),
-            )
+            ..Self::new(StatusCode::METHOD_NOT_ALLOWED, format!("this path takes {allow} only"))
         }
     }
 
@@ -170,16 +143,11 @@ impl From<Refusal> for Response<Body> {
             error: &'a str,
             allowed: &'a [String],
         }
-        let shown = Shown {
-            error: &refusal.error,
-            allowed: &refusal.allowed,
-        };
+        let shown = Shown { error: &refusal.error, allowed: &refusal.allowed };
         let body = serde_json::to_vec(&shown).expect("texts are JSON");
         let mut response = answer(refusal.status, "application/json", None, body);
         if let Some((name, value)) = refusal.header {
-            response
-                .headers_mut()
-                .insert(name, HeaderValue::from_static(value));
+            response.headers_mut().insert(name, HeaderValue::from_static(value));
         }
         response
     }

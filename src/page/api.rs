@@ -16,13 +16,7 @@ use crate::tally::Dimension;
 use crate::view::matrix::Tables;
 
 /// The paths that work.
-pub const PATHS: [&str; 5] = [
-    "/api/v1/summary",
-    "/api/v1/top",
-    "/api/v1/rank",
-    "/api/v1/matrix",
-    "/api/v1/nodes",
-];
+pub const PATHS: [&str; 5] = ["/api/v1/summary", "/api/v1/top", "/api/v1/rank", "/api/v1/matrix", "/api/v1/nodes"];
 
 /// The paths of the contract that later versions answer.
 const LATER: [&str; 6] = [
@@ -62,11 +56,7 @@ pub fn knows(path: &str) -> bool {
 /// # Errors
 ///
 /// A [`Refusal`] says what is wrong with the question.
-pub async fn answer(
-    state: &Arc<State>,
-    path: &str,
-    query: Option<&str>,
-) -> Result<Response<Body>, Refusal> {
+pub async fn answer(state: &Arc<State>, path: &str, query: Option<&str>) -> Result<Response<Body>, Refusal> {
     match path {
         "/api/v1/summary" => {
             Query::parse(query, &[])?;
@@ -85,10 +75,7 @@ pub async fn answer(
             let table = table(state, dimension).await?;
             let started = state.handle.snapshot().started;
             let rows = limit.min(table.len().saturating_sub(offset));
-            computed(state, rows, move || {
-                json::top(&table, started, measure, offset, limit)
-            })
-            .await
+            computed(state, rows, move || json::top(&table, started, measure, offset, limit)).await
         }
         "/api/v1/rank" => {
             let query = Query::parse(query, &["dimension", "measure"])?;
@@ -108,11 +95,7 @@ pub async fn answer(
             let pairs = table(state, Dimension::ClientSite).await?;
             let started = state.handle.snapshot().started;
             computed(state, size * size, move || {
-                let tables = Tables {
-                    sites: &sites,
-                    clients: &clients,
-                    pairs: &pairs,
-                };
+                let tables = Tables { sites: &sites, clients: &clients, pairs: &pairs };
                 json::matrix(&tables, started, measure, size)
             })
             .await
@@ -123,10 +106,7 @@ pub async fn answer(
             let rows = snapshot.nodes.len();
             computed(state, rows, move || json::nodes(&snapshot)).await
         }
-        _ => Err(Refusal::bad(
-            format!("{path} is not part of this version"),
-            PATHS,
-        )),
+        _ => Err(Refusal::bad(format!("{path} is not part of this version"), PATHS)),
     }
 }
 
@@ -148,10 +128,7 @@ async fn computed(
     });
     let body = made.await.map_err(|error| {
         tracing::error!(%error, "an answer could not be made");
-        Refusal::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "the answer could not be made; the engine's log says why",
-        )
+        Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the answer could not be made; the engine's log says why")
     })?;
     Ok(answer::json(Body::with_share(body.into(), share)))
 }

@@ -41,28 +41,16 @@ pub fn file(path: &str) -> Option<Response<Body>> {
     match name {
         "" | "index.html" => Some(match Files::get("index.html") {
             Some(page) => shown("index.html", page),
-            None => answer(
-                StatusCode::OK,
-                content_type("index.html"),
-                None,
-                Bytes::from_static(NOT_BUILT.as_bytes()),
-            ),
+            None => answer(StatusCode::OK, content_type("index.html"), None, Bytes::from_static(NOT_BUILT.as_bytes())),
         }),
         // A program that is not optimised reads the folder itself: nothing may lead out of it.
-        _ if name
-            .split('/')
-            .any(|part| part.is_empty() || part.starts_with('.')) =>
-        {
-            None
-        }
+        _ if name.split('/').any(|part| part.is_empty() || part.starts_with('.')) => None,
         _ => Files::get(name).map(|file| shown(name, file)),
     }
 }
 
 fn shown(name: &str, file: EmbeddedFile) -> Response<Body> {
-    let stored = name
-        .starts_with(HASHED)
-        .then_some("public, max-age=31536000, immutable");
+    let stored = name.starts_with(HASHED).then_some("public, max-age=31536000, immutable");
     let data = match file.data {
         Cow::Borrowed(data) => Bytes::from_static(data),
         Cow::Owned(data) => data.into(),

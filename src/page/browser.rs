@@ -10,9 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fastwebsockets::upgrade::UpgradeFut;
-use fastwebsockets::{
-    CloseCode, Frame, OpCode, Payload, WebSocketError, WebSocketRead, WebSocketWrite,
-};
+use fastwebsockets::{CloseCode, Frame, OpCode, Payload, WebSocketError, WebSocketRead, WebSocketWrite};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use tokio::io::{ReadHalf, WriteHalf};
@@ -59,12 +57,7 @@ pub async fn serve(upgrade: UpgradeFut, state: Arc<State>, _browsing: Browsing) 
     let (read, write) = socket.split(tokio::io::split);
     let (sender, incoming) = mpsc::channel(WAITING);
     let mut reader = Reader(tokio::spawn(receive(read, sender, state.clone())));
-    let mut browser = Browser {
-        write,
-        state,
-        views: HashMap::new(),
-        feeds: BTreeMap::new(),
-    };
+    let mut browser = Browser { write, state, views: HashMap::new(), feeds: BTreeMap::new() };
     browser.run(incoming).await;
     // A socket that is closed with something unread may take our last word with it.
     let _ = timeout(LAST_WORD, &mut reader.0).await;
@@ -79,11 +72,7 @@ impl Drop for Reader {
     }
 }
 
-async fn receive(
-    mut read: WebSocketRead<ReadHalf<Socket>>,
-    sender: mpsc::Sender<Incoming>,
-    state: Arc<State>,
-) {
+async fn receive(mut read: WebSocketRead<ReadHalf<Socket>>, sender: mpsc::Sender<Incoming>, state: Arc<State>) {
     let mut reply = |frame: Frame<'_>| {
         let payload = frame.payload.to_vec();
         let reply = match frame.opcode {
@@ -102,18 +91,13 @@ async fn receive(
                     Ok(text) => Incoming::Text(text),
                     Err(_) => Incoming::Broken(CloseCode::Invalid, "text must be UTF-8"),
                 },
-                _ => Incoming::Broken(
-                    CloseCode::Unsupported,
-                    "a message is one text frame, not in fragments",
-                ),
+                _ => Incoming::Broken(CloseCode::Unsupported, "a message is one text frame, not in fragments"),
             },
             Err(WebSocketError::FrameTooLarge) => {
                 state.meters.reached(Limit::Message);
                 Incoming::Broken(CloseCode::Size, "the message is too long")
             }
-            Err(WebSocketError::InvalidUTF8) => {
-                Incoming::Broken(CloseCode::Invalid, "text must be UTF-8")
-            }
+            Err(WebSocketError::InvalidUTF8) => Incoming::Broken(CloseCode::Invalid, "text must be UTF-8"),
             Err(_) => return,
         };
         let last = matches!(incoming, Incoming::Broken(..));
@@ -246,9 +230,7 @@ impl Browser {
             opened = state.hub.open(subscription) => opened,
             () = state.closed() => Err(CannotOpen::Stopped),
         };
-        opened
-            .map(Arc::new)
-            .map_err(|error| Refused::new(error.to_string(), [""; 0]))
+        opened.map(Arc::new).map_err(|error| Refused::new(error.to_string(), [""; 0]))
     }
 
     fn drop_view(&mut self, view: u16) {
@@ -274,18 +256,12 @@ impl Browser {
     }
 
     async fn close(&mut self, code: CloseCode, reason: &str) -> Flow {
-        let _ = self
-            .send(Frame::close(code.into(), reason.as_bytes()))
-            .await;
+        let _ = self.send(Frame::close(code.into(), reason.as_bytes())).await;
         Flow::Break(())
     }
 }
 
-async fn sent(
-    write: &mut WebSocketWrite<WriteHalf<Socket>>,
-    frame: Frame<'_>,
-    state: &State,
-) -> Flow {
+async fn sent(write: &mut WebSocketWrite<WriteHalf<Socket>>, frame: Frame<'_>, state: &State) -> Flow {
     match timeout(state.limits.write, write.write_frame(frame)).await {
         Ok(Ok(())) => Flow::Continue(()),
         Ok(Err(_)) => Flow::Break(()),

@@ -21,15 +21,8 @@ impl Guard {
     /// Lets in `names` besides address literals and `localhost`, and websockets of `origins` besides the page's own.
     pub fn new(names: impl IntoIterator<Item = String>, origins: &[String]) -> Self {
         Self {
-            hosts: names
-                .into_iter()
-                .map(|name| bare(&name))
-                .filter(|name| !name.is_empty())
-                .collect(),
-            origins: origins
-                .iter()
-                .filter_map(|origin| Origin::parse(origin.trim_end_matches('/')))
-                .collect(),
+            hosts: names.into_iter().map(|name| bare(&name)).filter(|name| !name.is_empty()).collect(),
+            origins: origins.iter().filter_map(|origin| Origin::parse(origin.trim_end_matches('/'))).collect(),
         }
     }
 
@@ -54,9 +47,7 @@ impl Guard {
 
     fn allows(&self, host: &str) -> bool {
         let literal = match host.strip_prefix('[') {
-            Some(rest) => rest
-                .strip_suffix(']')
-                .is_some_and(|inner| inner.parse::<Ipv6Addr>().is_ok()),
+            Some(rest) => rest.strip_suffix(']').is_some_and(|inner| inner.parse::<Ipv6Addr>().is_ok()),
             None => host.parse::<Ipv4Addr>().is_ok(),
         };
         literal || host == "localhost" || self.hosts.iter().any(|name| name == host)
@@ -121,18 +112,13 @@ struct Origin {
 impl Origin {
     fn parse(text: &str) -> Option<Self> {
         let (scheme, rest) = text.split_once("://")?;
-        let (scheme, default) = [("http", 80), ("https", 443)]
-            .into_iter()
-            .find(|(known, _)| known.eq_ignore_ascii_case(scheme))?;
+        let (scheme, default) =
+            [("http", 80), ("https", 443)].into_iter().find(|(known, _)| known.eq_ignore_ascii_case(scheme))?;
         if rest.contains(['/', '?', '#', '@']) {
             return None;
         }
         let Authority { host, port } = Authority::parse(rest)?;
-        Some(Self {
-            scheme,
-            host,
-            port: port.unwrap_or(default),
-        })
+        Some(Self { scheme, host, port: port.unwrap_or(default) })
     }
 
     /// A `Host` without a port stands for the port of the origin's scheme.
@@ -147,16 +133,11 @@ fn bare(host: &str) -> String {
 }
 
 fn number(port: &str) -> Option<u16> {
-    port.bytes()
-        .all(|byte| byte.is_ascii_digit())
-        .then(|| port.parse().ok())?
+    port.bytes().all(|byte| byte.is_ascii_digit()).then(|| port.parse().ok())?
 }
 
 /// The header's one value; an error if there are several, or if it is not text.
-fn only<'a>(
-    headers: &'a HeaderMap,
-    name: &hyper::header::HeaderName,
-) -> Result<Option<&'a str>, ()> {
+fn only<'a>(headers: &'a HeaderMap, name: &hyper::header::HeaderName) -> Result<Option<&'a str>, ()> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
         (None, _) => Ok(None),
@@ -192,10 +173,7 @@ mod tests {
     fn guard() -> Guard {
         Guard::new(
             ["edge-eu".to_owned(), "Stats.Example".to_owned()],
-            &[
-                "https://wall.example".to_owned(),
-                "http://pad.example:8080/".to_owned(),
-            ],
+            &["https://wall.example".to_owned(), "http://pad.example:8080/".to_owned()],
         )
     }
 
@@ -242,12 +220,7 @@ mod tests {
             }
         }
         assert!(guard().host(&request("/", &[])).is_err(), "no Host");
-        assert!(
-            guard()
-                .host(&request("/", &["localhost", "localhost"]))
-                .is_err(),
-            "two"
-        );
+        assert!(guard().host(&request("/", &["localhost", "localhost"])).is_err(), "two");
         let smuggled = request("http://evil.example/", &["localhost"]);
         assert!(guard().host(&smuggled).is_err());
     }
@@ -272,26 +245,17 @@ mod tests {
             ("localhost:6011", "", false),
             ("localhost:6011", "file://localhost:6011", false),
             ("localhost:6011", "http://localhost:6011/x", false),
-            (
-                "localhost:6011",
-                "http://localhost:6011@evil.example",
-                false,
-            ),
+            ("localhost:6011", "http://localhost:6011@evil.example", false),
         ] {
             let mut request = request("/ws", &[host]);
             let host = guard().host(&request).unwrap();
-            request
-                .headers_mut()
-                .insert(ORIGIN, origin.parse().unwrap());
+            request.headers_mut().insert(ORIGIN, origin.parse().unwrap());
             let answer = guard().origin(request.headers(), &host);
             assert_eq!(answer.is_ok(), allowed, "{origin}");
             assert!(answer.is_ok() || answer.is_err_and(|refusal| refusal.status == 403));
         }
         let request = request("/ws", &["localhost"]);
         let host = guard().host(&request).unwrap();
-        assert!(
-            guard().origin(request.headers(), &host).is_ok(),
-            "not a browser"
-        );
+        assert!(guard().origin(request.headers(), &host).is_ok(), "not a browser");
     }
 }

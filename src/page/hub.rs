@@ -121,10 +121,7 @@ impl Hub {
     }
 
     async fn advance_all(self: &Arc<Self>, snapshot: &Arc<Snapshot>) {
-        let channels: Vec<Arc<Channel>> = locked(&self.channels)
-            .values()
-            .map(|entry| entry.channel.clone())
-            .collect();
+        let channels: Vec<Arc<Channel>> = locked(&self.channels).values().map(|entry| entry.channel.clone()).collect();
         let mut steps = JoinSet::new();
         for channel in channels {
             let (hub, snapshot) = (self.clone(), snapshot.clone());
@@ -137,11 +134,7 @@ impl Hub {
         }
     }
 
-    async fn advance(
-        &self,
-        channel: &Arc<Channel>,
-        snapshot: Arc<Snapshot>,
-    ) -> Result<(), Stopped> {
+    async fn advance(&self, channel: &Arc<Channel>, snapshot: Arc<Snapshot>) -> Result<(), Stopped> {
         let mut view = channel.view.clone().lock_owned().await;
         let mut tables = Vec::new();
         for dimension in channel.subscription.dimensions() {
@@ -150,11 +143,7 @@ impl Hub {
                 None => self.handle.table(dimension).await?,
             });
         }
-        let scene = Scene {
-            snapshot,
-            tables,
-            browsers: self.meters.browsers(),
-        };
+        let scene = Scene { snapshot, tables, browsers: self.meters.browsers() };
         let (channel, worker) = (channel.clone(), self.worker().await);
         let step = tokio::task::spawn_blocking(move || {
             let _worker = worker;
@@ -176,9 +165,7 @@ impl Hub {
     pub async fn open(self: &Arc<Self>, subscription: Subscription) -> Result<Lease, CannotOpen> {
         let lease = self.lease(subscription)?;
         if locked(&lease.channel.newest).shown.stand.seq == 0 {
-            self.advance(&lease.channel, self.handle.snapshot())
-                .await
-                .map_err(|Stopped| CannotOpen::Stopped)?;
+            self.advance(&lease.channel, self.handle.snapshot()).await.map_err(|Stopped| CannotOpen::Stopped)?;
         }
         Ok(lease)
     }
@@ -196,10 +183,7 @@ impl Hub {
                 channel: Arc::new(Channel {
                     subscription,
                     stream,
-                    newest: Mutex::new(Newest {
-                        shown: view.shown().clone(),
-                        message: None,
-                    }),
+                    newest: Mutex::new(Newest { shown: view.shown().clone(), message: None }),
                     view: Arc::new(tokio::sync::Mutex::new(view)),
                     deltas: broadcast::Sender::new(BACKLOG),
                     _watches: subscription
@@ -212,20 +196,14 @@ impl Hub {
             }
         });
         entry.leases += 1;
-        Ok(Lease {
-            hub: self.clone(),
-            channel: entry.channel.clone(),
-        })
+        Ok(Lease { hub: self.clone(), channel: entry.channel.clone() })
     }
 }
 
 impl Channel {
     fn publish(&self, shown: Shown, delta: Bytes) {
         let mut newest = locked(&self.newest);
-        *newest = Newest {
-            shown,
-            message: None,
-        };
+        *newest = Newest { shown, message: None };
         // Nobody may follow, which is no error.
         let _ = self.deltas.send(delta);
     }

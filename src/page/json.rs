@@ -107,17 +107,11 @@ struct Row {
 
 impl Row {
     fn of(table: &Table, row: u32) -> Self {
-        Self {
-            key: Some(Key::new(table.dimension, table.raw_key(row))),
-            numbers: Numbers::of(table, row),
-        }
+        Self { key: Some(Key::new(table.dimension, table.raw_key(row))), numbers: Numbers::of(table, row) }
     }
 
     fn nameless(counts: &Counts) -> Self {
-        Self {
-            key: None,
-            numbers: counts.into(),
-        }
+        Self { key: None, numbers: counts.into() }
     }
 }
 
@@ -130,20 +124,14 @@ struct KeyCount {
 
 impl KeyCount {
     fn of(table: &Table) -> Self {
-        Self {
-            count: table.len(),
-            exact: table.is_exact(),
-        }
+        Self { count: table.len(), exact: table.is_exact() }
     }
 }
 
 type ByCause = BTreeMap<&'static str, Amount>;
 
 fn by_cause(rejected: &Rejected) -> ByCause {
-    rejected
-        .iter()
-        .map(|(cause, amount)| (cause.name(), *amount))
-        .collect()
+    rejected.iter().map(|(cause, amount)| (cause.name(), *amount)).collect()
 }
 
 fn bytes(answer: &impl Serialize) -> Vec<u8> {
@@ -172,20 +160,10 @@ pub fn summary(snapshot: &Snapshot, uniques: &[std::sync::Arc<Table>]) -> Vec<u8
     bytes(&Summary {
         moment: Moment::new(snapshot.as_of, snapshot.started, snapshot.tick),
         numbers: (&snapshot.total).into(),
-        nodes_connected: snapshot
-            .nodes
-            .iter()
-            .filter(|node| node.connections > 0)
-            .count(),
-        entries: EntryCounts {
-            received: snapshot.entries.received(),
-            parts: snapshot.entries,
-        },
+        nodes_connected: snapshot.nodes.iter().filter(|node| node.connections > 0).count(),
+        entries: EntryCounts { received: snapshot.entries.received(), parts: snapshot.entries },
         rejected: by_cause(&snapshot.rejected),
-        uniques: uniques
-            .iter()
-            .map(|table| (table.dimension.name(), KeyCount::of(table)))
-            .collect(),
+        uniques: uniques.iter().map(|table| (table.dimension.name(), KeyCount::of(table))).collect(),
     })
 }
 
@@ -242,11 +220,7 @@ pub fn ranks(table: &Table, started: u64, measure: Measure) -> Vec<u8> {
         .map(|point| Point {
             rank: point.rank,
             value: point.value,
-            share: if total == 0 {
-                0.0
-            } else {
-                point.cumulative as f64 / total as f64
-            },
+            share: if total == 0 { 0.0 } else { point.cumulative as f64 / total as f64 },
         })
         .collect();
     bytes(&Ranks {
@@ -279,10 +253,7 @@ pub fn matrix(tables: &Tables<'_>, started: u64, measure: Measure, size: usize) 
     }
     let found = matrix::find(tables, measure, size);
     let keys = |table: &Table, ranked: &[u32]| -> Vec<Key> {
-        ranked
-            .iter()
-            .map(|&row| Key::new(table.dimension, table.raw_key(row)))
-            .collect()
+        ranked.iter().map(|&row| Key::new(table.dimension, table.raw_key(row))).collect()
     };
     bytes(&Matrix {
         moment: Moment::of(tables.pairs, started),
@@ -292,11 +263,7 @@ pub fn matrix(tables: &Tables<'_>, started: u64, measure: Measure, size: usize) 
         cells: found
             .cells
             .iter()
-            .map(|cell| Cell {
-                row: cell.row,
-                column: cell.column,
-                numbers: Numbers::of(tables.pairs, cell.pair),
-            })
+            .map(|cell| Cell { row: cell.row, column: cell.column, numbers: Numbers::of(tables.pairs, cell.pair) })
             .collect(),
     })
 }
@@ -335,10 +302,7 @@ pub fn nodes(snapshot: &Snapshot) -> Vec<u8> {
         rejected: by_cause(&node.rejected),
         numbers: (&node.counts).into(),
     });
-    bytes(&Nodes {
-        moment: Moment::new(snapshot.as_of, snapshot.started, snapshot.tick),
-        rows: rows.collect(),
-    })
+    bytes(&Nodes { moment: Moment::new(snapshot.as_of, snapshot.started, snapshot.tick), rows: rows.collect() })
 }
 
 /// The dimensions whose keys the summary counts.
@@ -362,30 +326,21 @@ mod tests {
         let row = r#""rows":[{"key":"a","requests":7,"bytes":70,"hits":2,"hit_bytes":20,"refresh_hits":1,"misses":3,"miss_bytes":30,"errors":1,"error_bytes":10,"unknown":1,"unknown_bytes":10,"origin_bytes":30,"timed":7,"time_ms":21,"error_bound":0,"bytes_error_bound":0}],"other":{"key":null,"requests":0,"#;
         assert!(text.contains(row), "{text}");
         assert!(
-            text.starts_with(
-                r#"{"as_of":1795460000.0,"window":"total","from":0.0,"seconds":1795460000.0,"tick":0,"#
-            ),
+            text.starts_with(r#"{"as_of":1795460000.0,"window":"total","from":0.0,"seconds":1795460000.0,"tick":0,"#),
             "{text}"
         );
     }
 
     #[test]
     fn rows_and_others_are_the_total_in_every_number() {
-        let mut table = sample::table(
-            Dimension::Site,
-            &[("a", 7), ("b", 100), ("c", 11), ("d", 0), ("e", 50)],
-        );
+        let mut table = sample::table(Dimension::Site, &[("a", 7), ("b", 100), ("c", 11), ("d", 0), ("e", 50)]);
         sample::refuse(&mut table, 25, &[1]);
         for (offset, limit) in [(0, 2), (1, 2), (2, 100), (9, 9)] {
             let answer = parsed(&top(&table, 0, Measure::Bytes, offset, limit));
             for measure in Measure::ALL.map(Measure::name) {
                 let of = |row: &Value| row[measure].as_u64().unwrap();
                 let shown: u64 = answer["rows"].as_array().unwrap().iter().map(of).sum();
-                assert_eq!(
-                    shown + of(&answer["other"]),
-                    of(&answer["total"]),
-                    "{measure}"
-                );
+                assert_eq!(shown + of(&answer["other"]), of(&answer["total"]), "{measure}");
             }
             assert_eq!(answer["keys"]["count"], 5);
             assert_eq!(answer["keys"]["exact"], false);
@@ -407,9 +362,6 @@ mod tests {
             ])
         );
         let nothing = sample::table(Dimension::Site, &[("a", 0)]);
-        assert_eq!(
-            parsed(&ranks(&nothing, 0, Measure::Requests))["points"][0]["share"],
-            0.0
-        );
+        assert_eq!(parsed(&ranks(&nothing, 0, Measure::Requests))["points"][0]["share"], 0.0);
     }
 }

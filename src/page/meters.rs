@@ -23,14 +23,8 @@ pub enum Limit {
 
 impl Limit {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 6] = [
-        Self::HttpConnections,
-        Self::Browsers,
-        Self::Views,
-        Self::Message,
-        Self::Streams,
-        Self::Answers,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::HttpConnections, Self::Browsers, Self::Views, Self::Message, Self::Streams, Self::Answers];
 
     /// Its name in answers and metrics.
     pub fn name(self) -> &'static str {
@@ -63,10 +57,7 @@ impl Meters {
     /// Counts a browser for as long as the answer lives; `None` if there are `most` already.
     pub fn browser(self: &Arc<Self>, most: usize) -> Option<Browsing> {
         let more = |count| (count < most as u64).then_some(count + 1);
-        self.browsers
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more)
-            .ok()
-            .map(|_| Browsing(self.clone()))
+        self.browsers.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok().map(|_| Browsing(self.clone()))
     }
 
     /// A browser fell behind and was resynchronised.

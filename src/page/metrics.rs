@@ -23,10 +23,7 @@ const MOST_NODES: usize = 1024;
 /// The whole text.
 pub fn page(state: &Arc<State>) -> String {
     let mut registry = Registry::with_prefix("visulate");
-    registry.register_collector(Box::new(Scrape {
-        snapshot: state.handle.snapshot(),
-        state: state.clone(),
-    }));
+    registry.register_collector(Box::new(Scrape { snapshot: state.handle.snapshot(), state: state.clone() }));
     let mut page = String::new();
     text::encode(&mut page, &registry).expect("a String takes all");
     page
@@ -67,22 +64,10 @@ impl Scrape {
             (Band::Unknown, "unknown"),
         ];
         let by_band = bands.map(|(band, name)| (name, total.requests[band as usize]));
-        counters(
-            to,
-            "requests_by_band",
-            "Requests by what became of them.",
-            "band",
-            &by_band,
-        )?;
+        counters(to, "requests_by_band", "Requests by what became of them.", "band", &by_band)?;
         if let Some(table) = self.snapshot.table(Dimension::Status) {
             let by_class = by_class(table);
-            counters(
-                to,
-                "requests_by_status",
-                "Requests by class of status.",
-                "class",
-                &by_class,
-            )?;
+            counters(to, "requests_by_status", "Requests by class of status.", "class", &by_class)?;
         }
         let entries = &self.snapshot.entries;
         let by_kind = [
@@ -91,33 +76,15 @@ impl Scrape {
             ("icp", entries.icp),
             ("bad", entries.bad),
         ];
-        counters(
-            to,
-            "entries",
-            "Log entries received, by kind.",
-            "kind",
-            &by_kind,
-        )?;
-        counter(
-            to,
-            "stream_bytes",
-            "Bytes of log stream received.",
-            self.snapshot.stream_bytes,
-        )?;
-        counter(
-            to,
-            "connections",
-            "Collation connections accepted.",
-            self.snapshot.accepted,
-        )
+        counters(to, "entries", "Log entries received, by kind.", "kind", &by_kind)?;
+        counter(to, "stream_bytes", "Bytes of log stream received.", self.snapshot.stream_bytes)?;
+        counter(to, "connections", "Collation connections accepted.", self.snapshot.accepted)
     }
 
     fn rejections(&self, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let of = |number: fn(&crate::tally::rejected::Amount) -> u64| -> Vec<(&'static str, u64)> {
             let rejected = self.snapshot.rejected.iter();
-            rejected
-                .map(|(cause, amount)| (cause.name(), number(amount)))
-                .collect()
+            rejected.map(|(cause, amount)| (cause.name(), number(amount))).collect()
         };
         counters(
             to,
@@ -126,52 +93,25 @@ impl Scrape {
             "cause",
             &of(|amount| amount.connections),
         )?;
-        counters(
-            to,
-            "rejected_segments",
-            "Segments dropped, by cause.",
-            "cause",
-            &of(|amount| amount.segments),
-        )
+        counters(to, "rejected_segments", "Segments dropped, by cause.", "cause", &of(|amount| amount.segments))
     }
 
     fn nodes(&self, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let nodes = &self.snapshot.nodes;
         let (own, rest) = nodes.split_at(nodes.len().min(MOST_NODES));
-        let names: Vec<String> = own
-            .iter()
-            .map(|node| key::node(&node.name, &node.address))
-            .collect();
+        let names: Vec<String> = own.iter().map(|node| key::node(&node.name, &node.address)).collect();
         let connected = |node: &Arc<Node>| f64::from(u8::from(node.connections > 0));
         let lag = |node: &Arc<Node>| node.lag.map(|ms| ms as f64 / 1000.0);
 
-        let mut values: Vec<(&str, f64)> = names
-            .iter()
-            .map(String::as_str)
-            .zip(own.iter().map(connected))
-            .collect();
+        let mut values: Vec<(&str, f64)> = names.iter().map(String::as_str).zip(own.iter().map(connected)).collect();
         if !rest.is_empty() {
             values.push(("other", rest.iter().map(connected).sum()));
         }
-        gauges(
-            to,
-            "node_connected",
-            "1 while a node is connected; of others, how many are.",
-            "node",
-            &values,
-        )?;
+        gauges(to, "node_connected", "1 while a node is connected; of others, how many are.", "node", &values)?;
 
-        let mut values: Vec<(&str, f64)> = names
-            .iter()
-            .zip(own)
-            .filter_map(|(name, node)| Some((name.as_str(), lag(node)?)))
-            .collect();
-        values.extend(
-            rest.iter()
-                .filter_map(lag)
-                .reduce(f64::max)
-                .map(|most| ("other", most)),
-        );
+        let mut values: Vec<(&str, f64)> =
+            names.iter().zip(own).filter_map(|(name, node)| Some((name.as_str(), lag(node)?))).collect();
+        values.extend(rest.iter().filter_map(lag).reduce(f64::max).map(|most| ("other", most)));
         gauges(
             to,
             "node_lag_seconds",
@@ -182,69 +122,25 @@ impl Scrape {
     }
 
     fn itself(&self, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        let memory: Vec<(&str, f64)> = self
-            .snapshot
-            .memory
-            .parts
-            .iter()
-            .map(|(part, bytes)| (*part, *bytes as f64))
-            .collect();
-        gauges(
-            to,
-            "memory_bytes",
-            "Memory in use, by part.",
-            "part",
-            &memory,
-        )?;
-        gauge(
-            to,
-            "memory_cap_bytes",
-            "Memory that may be used.",
-            self.snapshot.memory.cap as f64,
-        )?;
+        let memory: Vec<(&str, f64)> =
+            self.snapshot.memory.parts.iter().map(|(part, bytes)| (*part, *bytes as f64)).collect();
+        gauges(to, "memory_bytes", "Memory in use, by part.", "part", &memory)?;
+        gauge(to, "memory_cap_bytes", "Memory that may be used.", self.snapshot.memory.cap as f64)?;
         let meters = &self.state.meters;
-        gauge(
-            to,
-            "websockets",
-            "Browsers connected.",
-            meters.browsers() as f64,
-        )?;
-        gauge(
-            to,
-            "streams",
-            "Different views that browsers show.",
-            self.state.hub.streams() as f64,
-        )?;
-        counter(
-            to,
-            "browsers_lagged",
-            "Times that a browser fell behind and was resynchronised.",
-            meters.lagged(),
-        )?;
-        counter(
-            to,
-            "browsers_timed_out",
-            "Browsers dropped because they took nothing.",
-            meters.timed_out(),
-        )?;
+        gauge(to, "websockets", "Browsers connected.", meters.browsers() as f64)?;
+        gauge(to, "streams", "Different views that browsers show.", self.state.hub.streams() as f64)?;
+        counter(to, "browsers_lagged", "Times that a browser fell behind and was resynchronised.", meters.lagged())?;
+        counter(to, "browsers_timed_out", "Browsers dropped because they took nothing.", meters.timed_out())?;
         let limits = meters.limits().map(|(limit, count)| (limit.name(), count));
-        counters(
-            to,
-            "limit_reached",
-            "Times that a limit was reached.",
-            "limit",
-            &limits,
-        )?;
+        counters(to, "limit_reached", "Times that a limit was reached.", "limit", &limits)?;
         let labels: Label<'_> = [("version", &self.state.info.version)];
-        to.encode_descriptor("build", "The program.", None, MetricType::Info)?
-            .encode_info(&labels)
+        to.encode_descriptor("build", "The program.", None, MetricType::Info)?.encode_info(&labels)
     }
 }
 
 /// Requests by the hundreds of their status.
 fn by_class(table: &Table) -> [(&'static str, u64); 7] {
-    let mut classes =
-        ["0xx", "1xx", "2xx", "3xx", "4xx", "5xx", "other"].map(|class| (class, 0_u64));
+    let mut classes = ["0xx", "1xx", "2xx", "3xx", "4xx", "5xx", "other"].map(|class| (class, 0_u64));
     if let Keys::Names(names) = &table.keys {
         for (counts, row) in table.rows.iter().zip(0..) {
             let class = <[u8; 8]>::try_from(names.name(row))
@@ -258,8 +154,7 @@ fn by_class(table: &Table) -> [(&'static str, u64); 7] {
 }
 
 fn counter(to: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: u64) -> fmt::Result {
-    to.encode_descriptor(name, help, None, MetricType::Counter)?
-        .encode_counter::<NoLabelSet, _, u64>(&value, None)
+    to.encode_descriptor(name, help, None, MetricType::Counter)?.encode_counter::<NoLabelSet, _, u64>(&value, None)
 }
 
 fn counters(
@@ -272,16 +167,13 @@ fn counters(
     let mut metric = to.encode_descriptor(name, help, None, MetricType::Counter)?;
     for (text, value) in values {
         let labels: Label<'_> = [(label, text)];
-        metric
-            .encode_family(&labels)?
-            .encode_counter::<NoLabelSet, _, u64>(value, None)?;
+        metric.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(value, None)?;
     }
     Ok(())
 }
 
 fn gauge(to: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: f64) -> fmt::Result {
-    to.encode_descriptor(name, help, None, MetricType::Gauge)?
-        .encode_gauge(&value)
+    to.encode_descriptor(name, help, None, MetricType::Gauge)?.encode_gauge(&value)
 }
 
 fn gauges(

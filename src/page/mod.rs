@@ -3,8 +3,6 @@
 //! Runs on a thread of its own, an ordinary runtime. Views and answers are computed on its blocking pool, so that whoever
 //! asks for much delays nobody else. Whatever comes from outside is bounded, checked once, and refused with what would do.
 
-#![cfg_attr(test, allow(clippy::unwrap_used))]
-
 mod answer;
 mod api;
 mod assets;
@@ -71,13 +69,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            browsers: 1024,
-            views: 48,
-            http_connections: 2048,
-            message: 16 << 10,
-            write: Duration::from_secs(5),
-        }
+        Self { browsers: 1024, views: 48, http_connections: 2048, message: 16 << 10, write: Duration::from_secs(5) }
     }
 }
 
@@ -139,9 +131,7 @@ impl Page {
     /// If the page's thread panicked.
     pub fn join(self) -> io::Result<()> {
         self.stop();
-        self.thread
-            .join()
-            .map_err(|_| io::Error::other("the page's thread panicked"))
+        self.thread.join().map_err(|_| io::Error::other("the page's thread panicked"))
     }
 
     /// The newest full tick whose messages have been handed to all views: a driven clock waits for it.
@@ -168,10 +158,7 @@ pub fn spawn(config: Config, handle: Handle) -> io::Result<Page> {
     let info = Arc::new(config.info);
     let hub = Hub::new(handle.clone(), info.clone(), meters.clone());
     let (close, closing) = watch::channel(false);
-    let names = config
-        .allow_hosts
-        .into_iter()
-        .chain([info.host_name.clone()]);
+    let names = config.allow_hosts.into_iter().chain([info.host_name.clone()]);
     let state = Arc::new(State {
         handle,
         guard: Guard::new(names, &config.allow_origins),
@@ -187,26 +174,16 @@ pub fn spawn(config: Config, handle: Handle) -> io::Result<Page> {
     });
     let listeners = {
         let _inside = runtime.enter();
-        config
-            .listeners
-            .into_iter()
-            .map(tokio::net::TcpListener::from_std)
-            .collect::<io::Result<Vec<_>>>()?
+        config.listeners.into_iter().map(tokio::net::TcpListener::from_std).collect::<io::Result<Vec<_>>>()?
     };
     let (stop, stopped) = watch::channel(false);
     let published = hub.published();
-    let thread = thread::Builder::new()
-        .name("visulate-page".to_owned())
-        .spawn(move || {
-            runtime.block_on(run(listeners, state, hub, close, stopped));
-            // What is left was given its time.
-            runtime.shutdown_timeout(Duration::from_millis(500));
-        })?;
-    Ok(Page {
-        stop,
-        published,
-        thread,
-    })
+    let thread = thread::Builder::new().name("visulate-page".to_owned()).spawn(move || {
+        runtime.block_on(run(listeners, state, hub, close, stopped));
+        // What is left was given its time.
+        runtime.shutdown_timeout(Duration::from_millis(500));
+    })?;
+    Ok(Page { stop, published, thread })
 }
 
 async fn run(

@@ -19,26 +19,16 @@ impl Query {
     /// 400, if a parameter is unknown, there twice, not decodable or not kept.
     pub fn parse(query: Option<&str>, known: &[&'static str]) -> Result<Self, Refusal> {
         let mut given: Vec<(&'static str, String)> = Vec::new();
-        for part in query
-            .unwrap_or("")
-            .split('&')
-            .filter(|part| !part.is_empty())
-        {
+        for part in query.unwrap_or("").split('&').filter(|part| !part.is_empty()) {
             let (name, value) = part.split_once('=').unwrap_or((part, ""));
             let (Some(name), Some(value)) = (decoded(name), decoded(value)) else {
                 return Err(Refusal::bad(
-                    format!(
-                        "\"{}\" is not percent-encoded UTF-8; write % as %25",
-                        shortened(part)
-                    ),
+                    format!("\"{}\" is not percent-encoded UTF-8; write % as %25", shortened(part)),
                     NOTHING,
                 ));
             };
             if name == "filter" {
-                return Err(Refusal::bad(
-                    "filters are not kept by this version; leave out filter=",
-                    NOTHING,
-                ));
+                return Err(Refusal::bad("filters are not kept by this version; leave out filter=", NOTHING));
             }
             if name == "from" || name == "to" {
                 return Err(Refusal::bad(
@@ -48,35 +38,23 @@ impl Query {
             }
             let all = known.iter().chain(&["window"]);
             let Some(name) = all.clone().find(|known| **known == name) else {
-                return Err(Refusal::bad(
-                    format!("there is no parameter \"{}\" here", shortened(&name)),
-                    all.copied(),
-                ));
+                return Err(Refusal::bad(format!("there is no parameter \"{}\" here", shortened(&name)), all.copied()));
             };
             if given.iter().any(|(before, _)| before == name) {
-                return Err(Refusal::bad(
-                    format!("the parameter {name} is there twice; give it once"),
-                    NOTHING,
-                ));
+                return Err(Refusal::bad(format!("the parameter {name} is there twice; give it once"), NOTHING));
             }
             given.push((name, value));
         }
         let query = Self { given };
         match query.text("window") {
             None | Some("total") => Ok(query),
-            Some(window) => Err(Refusal::bad(
-                format!("window \"{}\" is not kept", shortened(window)),
-                ["total"],
-            )),
+            Some(window) => Err(Refusal::bad(format!("window \"{}\" is not kept", shortened(window)), ["total"])),
         }
     }
 
     /// The text of a parameter.
     pub fn text(&self, name: &str) -> Option<&str> {
-        self.given
-            .iter()
-            .find(|(given, _)| *given == name)
-            .map(|(_, text)| text.as_str())
+        self.given.iter().find(|(given, _)| *given == name).map(|(_, text)| text.as_str())
     }
 
     /// The number of a parameter, or `default`.
@@ -84,30 +62,17 @@ impl Query {
     /// # Errors
     ///
     /// 400, if it is not a decimal number from `least` to `most`.
-    pub fn number(
-        &self,
-        name: &str,
-        least: usize,
-        most: usize,
-        default: usize,
-    ) -> Result<usize, Refusal> {
+    pub fn number(&self, name: &str, least: usize, most: usize, default: usize) -> Result<usize, Refusal> {
         let Some(text) = self.text(name) else {
             return Ok(default);
         };
         let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-        digits
-            .then(|| text.parse().ok())
-            .flatten()
-            .filter(|number| (least..=most).contains(number))
-            .ok_or_else(|| {
-                Refusal::bad(
-                    format!(
-                        "{name} is \"{}\", which is not a number from {least} to {most}",
-                        shortened(text)
-                    ),
-                    [format!("{least} to {most}")],
-                )
-            })
+        digits.then(|| text.parse().ok()).flatten().filter(|number| (least..=most).contains(number)).ok_or_else(|| {
+            Refusal::bad(
+                format!("{name} is \"{}\", which is not a number from {least} to {most}", shortened(text)),
+                [format!("{least} to {most}")],
+            )
+        })
     }
 
     /// The measure; requests where none is given.
@@ -118,10 +83,7 @@ impl Query {
     pub fn measure(&self) -> Result<Measure, Refusal> {
         let name = self.text("measure").unwrap_or("requests");
         Measure::by_name(name).ok_or_else(|| {
-            Refusal::bad(
-                format!("there is no measure \"{}\"", shortened(name)),
-                Measure::ALL.map(Measure::name),
-            )
+            Refusal::bad(format!("there is no measure \"{}\"", shortened(name)), Measure::ALL.map(Measure::name))
         })
     }
 
@@ -134,12 +96,8 @@ impl Query {
         let allowed = Dimension::ALL.map(Dimension::name);
         match self.text("dimension") {
             None => Err(Refusal::bad("the parameter dimension is needed", allowed)),
-            Some(name) => Dimension::by_name(name).ok_or_else(|| {
-                Refusal::bad(
-                    format!("dimension \"{}\" is not kept", shortened(name)),
-                    allowed,
-                )
-            }),
+            Some(name) => Dimension::by_name(name)
+                .ok_or_else(|| Refusal::bad(format!("dimension \"{}\" is not kept", shortened(name)), allowed)),
         }
     }
 
@@ -150,10 +108,9 @@ impl Query {
     /// 400, if it is another.
     pub fn only(&self, name: &str, text: &str) -> Result<(), Refusal> {
         match self.text(name) {
-            Some(given) if given != text => Err(Refusal::bad(
-                format!("{name} is \"{}\", which is not kept", shortened(given)),
-                [text],
-            )),
+            Some(given) if given != text => {
+                Err(Refusal::bad(format!("{name} is \"{}\", which is not kept", shortened(given)), [text]))
+            }
             _ => Ok(()),
         }
     }
@@ -201,11 +158,7 @@ mod tests {
     fn what_is_not_understood_is_refused_with_what_is() {
         let known = ["dimension", "measure", "limit"];
         for (query, error, allowed) in [
-            (
-                "dimensions=site",
-                "no parameter \"dimensions\"",
-                "dimension",
-            ),
+            ("dimensions=site", "no parameter \"dimensions\"", "dimension"),
             ("limit=1&limit=1", "twice", ""),
             ("limit=%zz", "percent-encoded", ""),
             ("limit=%f", "percent-encoded", ""),
@@ -220,28 +173,13 @@ mod tests {
             assert!(refusal.error.contains(error), "{query}: {}", refusal.error);
             assert_eq!(refusal.allowed.first().map_or("", String::as_str), allowed);
         }
-        for bad in [
-            "",
-            "0",
-            "11",
-            "-1",
-            "+1",
-            "1.0",
-            "99999999999999999999",
-            "x",
-        ] {
+        for bad in ["", "0", "11", "-1", "+1", "1.0", "99999999999999999999", "x"] {
             let query = Query::parse(Some(&format!("limit={}", bad.replace('+', "%2b"))), &known);
             let refusal = query.unwrap().number("limit", 1, 10, 5).unwrap_err();
             assert_eq!(refusal.allowed, ["1 to 10"], "{bad}");
         }
         let query = Query::parse(Some("measure=hit&dimension=sites"), &known).unwrap();
-        assert!(
-            query
-                .measure()
-                .unwrap_err()
-                .allowed
-                .contains(&"hits".to_owned())
-        );
+        assert!(query.measure().unwrap_err().allowed.contains(&"hits".to_owned()));
         let allowed = query.dimension().unwrap_err().allowed;
         assert!(allowed.contains(&"client,site".to_owned()));
         let query = Query::parse(None, &known).unwrap();

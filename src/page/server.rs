@@ -88,13 +88,7 @@ fn settle(stream: &TcpStream) {
 async fn serve(stream: TcpStream, state: &Arc<State>, alive: Alive, turn_away: bool) {
     let service = service_fn(|request| {
         let (state, alive) = (state.clone(), alive.clone());
-        async move {
-            Ok::<_, Infallible>(if turn_away {
-                full(&state)
-            } else {
-                answered(request, state, alive).await
-            })
-        }
+        async move { Ok::<_, Infallible>(if turn_away { full(&state) } else { answered(request, state, alive).await }) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -119,29 +113,16 @@ async fn serve(stream: TcpStream, state: &Arc<State>, alive: Alive, turn_away: b
 fn full(state: &State) -> Response<Body> {
     Refusal::new(
         StatusCode::SERVICE_UNAVAILABLE,
-        format!(
-            "the limit http_connections ({}) is reached; try again later",
-            state.limits.http_connections
-        ),
+        format!("the limit http_connections ({}) is reached; try again later", state.limits.http_connections),
     )
     .into()
 }
 
-async fn answered(
-    mut request: Request<Incoming>,
-    state: Arc<State>,
-    alive: Alive,
-) -> Response<Body> {
-    routed(&mut request, state, alive)
-        .await
-        .unwrap_or_else(Response::from)
+async fn answered(mut request: Request<Incoming>, state: Arc<State>, alive: Alive) -> Response<Body> {
+    routed(&mut request, state, alive).await.unwrap_or_else(Response::from)
 }
 
-async fn routed(
-    request: &mut Request<Incoming>,
-    state: Arc<State>,
-    alive: Alive,
-) -> Result<Response<Body>, Refusal> {
+async fn routed(request: &mut Request<Incoming>, state: Arc<State>, alive: Alive) -> Result<Response<Body>, Refusal> {
     let path = request.uri().path().to_owned();
     if let "/healthz" | "/readyz" = path.as_str() {
         reading(request.method())?;
@@ -160,12 +141,7 @@ async fn routed(
             reading(request.method())?;
             nothing_asked(request)?;
             let page = metrics::page(&state);
-            Ok(answer::answer(
-                StatusCode::OK,
-                metrics::CONTENT_TYPE,
-                None,
-                page,
-            ))
+            Ok(answer::answer(StatusCode::OK, metrics::CONTENT_TYPE, None, page))
         }
         path if api::knows(path) => {
             reading(request.method())?;
@@ -189,11 +165,7 @@ async fn routed(
 }
 
 fn reading(method: &Method) -> Result<(), Refusal> {
-    if method == Method::GET || method == Method::HEAD {
-        Ok(())
-    } else {
-        Err(Refusal::method("GET, HEAD"))
-    }
+    if method == Method::GET || method == Method::HEAD { Ok(()) } else { Err(Refusal::method("GET, HEAD")) }
 }
 
 fn nothing_asked(request: &Request<Incoming>) -> Result<(), Refusal> {
@@ -210,25 +182,15 @@ fn health(path: &str, state: &State) -> Response<Body> {
     } else if state.ready.load(Ordering::Acquire) && !stopping {
         answer::plain(StatusCode::OK, "ready\n")
     } else {
-        answer::plain(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "not ready: not all listeners accept\n",
-        )
+        answer::plain(StatusCode::SERVICE_UNAVAILABLE, "not ready: not all listeners accept\n")
     }
 }
 
-fn websocket(
-    request: &mut Request<Incoming>,
-    state: Arc<State>,
-    alive: Alive,
-) -> Result<Response<Body>, Refusal> {
+fn websocket(request: &mut Request<Incoming>, state: Arc<State>, alive: Alive) -> Result<Response<Body>, Refusal> {
     if !upgrade::is_upgrade_request(request) {
         return Err(Refusal {
             header: Some((header::UPGRADE, "websocket")),
-            ..Refusal::new(
-                StatusCode::UPGRADE_REQUIRED,
-                "this path is the live stream; open it as a websocket",
-            )
+            ..Refusal::new(StatusCode::UPGRADE_REQUIRED, "this path is the live stream; open it as a websocket")
         });
     }
     if *state.closing.borrow() {
@@ -238,14 +200,11 @@ fn websocket(
         state.meters.reached(Limit::Browsers);
         return Err(Refusal::new(
             StatusCode::SERVICE_UNAVAILABLE,
-            format!(
-                "the limit browsers ({}) is reached; close another page first",
-                state.limits.browsers
-            ),
+            format!("the limit browsers ({}) is reached; close another page first", state.limits.browsers),
         ));
     };
-    let (response, upgraded) = upgrade::upgrade(request)
-        .map_err(|error| Refusal::new(StatusCode::BAD_REQUEST, error.to_string()))?;
+    let (response, upgraded) =
+        upgrade::upgrade(request).map_err(|error| Refusal::new(StatusCode::BAD_REQUEST, error.to_string()))?;
     tokio::spawn(async move {
         browser::serve(upgraded, state, browsing).await;
         drop(alive);

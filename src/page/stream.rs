@@ -14,13 +14,7 @@ pub const PROTOCOL: u32 = 1;
 pub const KINDS: [&str; 4] = ["status", "table", "rank", "matrix"];
 
 /// What streams can be ranked by.
-const MEASURES: [Measure; 5] = [
-    Measure::Requests,
-    Measure::Bytes,
-    Measure::Misses,
-    Measure::Errors,
-    Measure::TimeMs,
-];
+const MEASURES: [Measure; 5] = [Measure::Requests, Measure::Bytes, Measure::Misses, Measure::Errors, Measure::TimeMs];
 
 /// Most rows of a view.
 const MOST_ROWS: u64 = 200;
@@ -53,14 +47,8 @@ pub struct Refused {
 
 impl Refused {
     /// A refusal; `allowed` would not have been refused.
-    pub fn new<T: Into<String>>(
-        reason: impl Into<String>,
-        allowed: impl IntoIterator<Item = T>,
-    ) -> Self {
-        Self {
-            reason: reason.into(),
-            allowed: allowed.into_iter().map(Into::into).collect(),
-        }
+    pub fn new<T: Into<String>>(reason: impl Into<String>, allowed: impl IntoIterator<Item = T>) -> Self {
+        Self { reason: reason.into(), allowed: allowed.into_iter().map(Into::into).collect() }
     }
 }
 
@@ -81,13 +69,8 @@ impl Control {
                 .ok_or("view must be a number from 0 to 65535")
         };
         match (message.get("subscribe"), message.get("drop")) {
-            (Some(fields), None) => Ok(Self::Subscribe {
-                view: view(fields)?,
-                wanted: subscription(fields),
-            }),
-            (None, Some(fields)) => Ok(Self::Drop {
-                view: view(fields)?,
-            }),
+            (Some(fields), None) => Ok(Self::Subscribe { view: view(fields)?, wanted: subscription(fields) }),
+            (None, Some(fields)) => Ok(Self::Drop { view: view(fields)? }),
             _ => Err("a message is either {\"subscribe\": {…}} or {\"drop\": {…}}".to_owned()),
         }
     }
@@ -122,17 +105,13 @@ fn subscription(fields: &Value) -> Result<Subscription, Refused> {
             first: number(fields, "first", u32::MAX.into(), 1)? as u32,
             rows: number(fields, "rows", MOST_ROWS, 12)? as u16,
         }),
-        "rank" => Ok(Subscription::Rank {
-            dimension: dimension(fields)?,
-            measure,
-        }),
+        "rank" => Ok(Subscription::Rank { dimension: dimension(fields)?, measure }),
         _ => {
             let pair = Dimension::ClientSite.name();
             match text(fields, "dimension")? {
-                Some(name) if name == pair => Ok(Subscription::Matrix {
-                    measure,
-                    size: number(fields, "rows", MOST_ROWS, 20)? as u16,
-                }),
+                Some(name) if name == pair => {
+                    Ok(Subscription::Matrix { measure, size: number(fields, "rows", MOST_ROWS, 20)? as u16 })
+                }
                 name => Err(unknown("dimension", name, [pair])),
             }
         }
@@ -148,22 +127,14 @@ fn measure(fields: &Value) -> Result<Measure, Refused> {
 }
 
 fn dimension(fields: &Value) -> Result<Dimension, Refused> {
-    let single = || {
-        Dimension::ALL
-            .into_iter()
-            .filter(|dimension| *dimension != Dimension::ClientSite)
-    };
+    let single = || Dimension::ALL.into_iter().filter(|dimension| *dimension != Dimension::ClientSite);
     let name = text(fields, "dimension")?;
     single()
         .find(|dimension| Some(dimension.name()) == name)
         .ok_or_else(|| unknown("dimension", name, single().map(Dimension::name)))
 }
 
-fn unknown<'a>(
-    field: &str,
-    name: Option<&str>,
-    allowed: impl IntoIterator<Item = &'a str>,
-) -> Refused {
+fn unknown<'a>(field: &str, name: Option<&str>, allowed: impl IntoIterator<Item = &'a str>) -> Refused {
     let reason = match name {
         Some(name) => format!("{field} {} is not kept", shortened(name)),
         None => format!("{field} is needed"),
@@ -183,13 +154,10 @@ fn text<'a>(fields: &'a Value, name: &str) -> Result<Option<&'a str>, Refused> {
 fn number(fields: &Value, name: &str, most: u64, default: u64) -> Result<u64, Refused> {
     match fields.get(name) {
         None | Some(Value::Null) => Ok(default),
-        Some(value) => value
-            .as_u64()
-            .filter(|number| (1..=most).contains(number))
-            .ok_or_else(|| {
-                let range = format!("1 to {most}");
-                Refused::new(format!("{name} must be a number from {range}"), [range])
-            }),
+        Some(value) => value.as_u64().filter(|number| (1..=most).contains(number)).ok_or_else(|| {
+            let range = format!("1 to {most}");
+            Refused::new(format!("{name} must be a number from {range}"), [range])
+        }),
     }
 }
 
@@ -253,33 +221,19 @@ mod tests {
 
     #[test]
     fn subscriptions_have_defaults_and_skip_unknown_fields() {
-        assert_eq!(
-            wanted(r#""kind": "status", "shine": [1]"#),
-            Ok(Subscription::Status)
-        );
-        let table = Subscription::Table {
-            dimension: Dimension::Site,
-            measure: Measure::Requests,
-            first: 1,
-            rows: 12,
-        };
+        assert_eq!(wanted(r#""kind": "status", "shine": [1]"#), Ok(Subscription::Status));
+        let table = Subscription::Table { dimension: Dimension::Site, measure: Measure::Requests, first: 1, rows: 12 };
         assert_eq!(wanted(r#""kind": "table", "dimension": "site""#), Ok(table));
         let spelt = r#""kind": "table", "dimension": "site", "measure": "requests", "window": "total",
                        "first": 1, "rows": 12, "filters": [], "colour": "blue""#;
         assert_eq!(wanted(spelt), Ok(table));
         assert_eq!(
             wanted(r#""kind": "rank", "dimension": "client", "measure": "time_ms""#),
-            Ok(Subscription::Rank {
-                dimension: Dimension::Client,
-                measure: Measure::TimeMs
-            })
+            Ok(Subscription::Rank { dimension: Dimension::Client, measure: Measure::TimeMs })
         );
         assert_eq!(
             wanted(r#""kind": "matrix", "dimension": "client,site""#),
-            Ok(Subscription::Matrix {
-                measure: Measure::Requests,
-                size: 20
-            })
+            Ok(Subscription::Matrix { measure: Measure::Requests, size: 20 })
         );
     }
 
@@ -290,54 +244,18 @@ mod tests {
             (r#""rows": 1"#, "kind", "status"),
             (r#""kind": 7"#, "kind must be a text", ""),
             (r#""kind": "table""#, "dimension is needed", "client"),
-            (
-                r#""kind": "table", "dimension": "client,site""#,
-                "dimension client,site",
-                "client",
-            ),
-            (
-                r#""kind": "matrix", "dimension": "site""#,
-                "dimension site",
-                "client,site",
-            ),
-            (
-                r#""kind": "table", "dimension": "site", "window": "1h""#,
-                "window 1h is not kept",
-                "total",
-            ),
-            (
-                r#""kind": "table", "dimension": "site", "measure": "hits""#,
-                "measure hits",
-                "requests",
-            ),
-            (
-                r#""kind": "table", "dimension": "site", "rows": 201"#,
-                "rows",
-                "1 to 200",
-            ),
-            (
-                r#""kind": "table", "dimension": "site", "first": 0"#,
-                "first",
-                "1 to 4294967295",
-            ),
-            (
-                r#""kind": "table", "dimension": "site", "rows": 1.5"#,
-                "rows",
-                "1 to 200",
-            ),
-            (
-                r#""kind": "rank", "dimension": "site", "filters": ["site:a"]"#,
-                "filters",
-                "",
-            ),
+            (r#""kind": "table", "dimension": "client,site""#, "dimension client,site", "client"),
+            (r#""kind": "matrix", "dimension": "site""#, "dimension site", "client,site"),
+            (r#""kind": "table", "dimension": "site", "window": "1h""#, "window 1h is not kept", "total"),
+            (r#""kind": "table", "dimension": "site", "measure": "hits""#, "measure hits", "requests"),
+            (r#""kind": "table", "dimension": "site", "rows": 201"#, "rows", "1 to 200"),
+            (r#""kind": "table", "dimension": "site", "first": 0"#, "first", "1 to 4294967295"),
+            (r#""kind": "table", "dimension": "site", "rows": 1.5"#, "rows", "1 to 200"),
+            (r#""kind": "rank", "dimension": "site", "filters": ["site:a"]"#, "filters", ""),
         ] {
             let refused = wanted(fields).unwrap_err();
             assert!(refused.reason.contains(reason), "{fields}: {refused:?}");
-            assert_eq!(
-                refused.allowed.first().map_or("", String::as_str),
-                allowed,
-                "{fields}"
-            );
+            assert_eq!(refused.allowed.first().map_or("", String::as_str), allowed, "{fields}");
         }
     }
 
@@ -360,29 +278,19 @@ mod tests {
         ] {
             assert!(Control::parse(text).is_err(), "{text}");
         }
-        assert_eq!(
-            Control::parse(r#"{"drop": {"view": 3, "why": 0}, "x": 1}"#),
-            Ok(Control::Drop { view: 3 })
-        );
+        assert_eq!(Control::parse(r#"{"drop": {"view": 3, "why": 0}, "x": 1}"#), Ok(Control::Drop { view: 3 }));
     }
 
     #[test]
     fn answers_have_the_written_names() {
-        let info = Info {
-            version: "0.1.0".into(),
-            start: "5f1c".into(),
-            host_name: "edge-eu".into(),
-            ..Info::default()
-        };
+        let info =
+            Info { version: "0.1.0".into(), start: "5f1c".into(), host_name: "edge-eu".into(), ..Info::default() };
         assert_eq!(
             hello(&info, 1_795_460_493_123),
             r#"{"hello":{"version":"0.1.0","protocol":1,"start":"5f1c","now":1795460493.123,"kinds":["status","table","rank","matrix"],"name":"edge-eu"}}"#
         );
         let value = |text: String| -> Value { serde_json::from_str(&text).unwrap() };
-        assert_eq!(
-            value(accepted(3, 17)),
-            serde_json::json!({"view": 3, "stream": 17})
-        );
+        assert_eq!(value(accepted(3, 17)), serde_json::json!({"view": 3, "stream": 17}));
         assert_eq!(
             value(refused(3, &Refused::new("no", ["total"]))),
             serde_json::json!({"view": 3, "refused": "no", "allowed": ["total"]})

@@ -22,9 +22,7 @@ impl Key {
     pub fn new(dimension: Dimension, raw: RawKey<'_>) -> Self {
         match raw {
             RawKey::One(bytes) => Self::One(text(dimension, bytes)),
-            RawKey::Pair(client, site) => {
-                Self::Pair([text(Dimension::Client, client), text(Dimension::Site, site)])
-            }
+            RawKey::Pair(client, site) => Self::Pair([text(Dimension::Client, client), text(Dimension::Site, site)]),
         }
     }
 }
@@ -77,11 +75,7 @@ pub fn text(dimension: Dimension, raw: &[u8]) -> String {
 
 /// `NAME@ADDRESS` of a node; what is tailed or piped has a path in place of an address, and is `NAME@file`.
 pub fn node(name: &[u8], address: &str) -> String {
-    let place = if address.parse::<std::net::IpAddr>().is_ok() {
-        address
-    } else {
-        "file"
-    };
+    let place = if address.parse::<std::net::IpAddr>().is_ok() { address } else { "file" };
     format!("{}@{place}", escaped(name))
 }
 
@@ -120,11 +114,7 @@ mod tests {
         let v4 = "192.0.2.10".parse::<std::net::Ipv4Addr>().unwrap();
         let v6 = "2001:db8::1".parse::<Ipv6Addr>().unwrap();
         let cases: &[(Dimension, &[u8], &str)] = &[
-            (
-                Dimension::Client,
-                &v4.to_ipv6_mapped().octets(),
-                "192.0.2.10",
-            ),
+            (Dimension::Client, &v4.to_ipv6_mapped().octets(), "192.0.2.10"),
             (Dimension::Client, &v6.octets(), "2001:db8::1"),
             (Dimension::Client, b"", "(none)"),
             (Dimension::Client, b"odd\xff", "odd\\xff"),

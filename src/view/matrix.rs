@@ -47,9 +47,7 @@ pub struct Matrix {
 pub fn find(tables: &Tables<'_>, measure: Measure, size: usize) -> Matrix {
     let rows = rank::page(tables.sites, measure, 0, size);
     let columns = rank::page(tables.clients, measure, 0, size);
-    let place = |ranked: &[u32]| -> HashMap<u32, usize, RandomState> {
-        ranked.iter().copied().zip(0..).collect()
-    };
+    let place = |ranked: &[u32]| -> HashMap<u32, usize, RandomState> { ranked.iter().copied().zip(0..).collect() };
     let (row_of, column_of) = (place(&rows), place(&columns));
     let mut cells = Vec::new();
     if let Keys::Pairs { pairs, .. } = &tables.pairs.keys {
@@ -63,26 +61,12 @@ pub fn find(tables: &Tables<'_>, measure: Measure, size: usize) -> Matrix {
         }
     }
     cells.sort_unstable_by_key(|cell| (cell.row, cell.column));
-    Matrix {
-        rows,
-        columns,
-        cells,
-    }
+    Matrix { rows, columns, cells }
 }
 
 /// What the page shows as a matrix of `size` rows and columns.
-pub fn model(
-    tables: &Tables<'_>,
-    started: u64,
-    measure: Measure,
-    size: u16,
-    ids: &mut Ids,
-) -> Model {
-    let Tables {
-        sites,
-        clients,
-        pairs,
-    } = tables;
+pub fn model(tables: &Tables<'_>, started: u64, measure: Measure, size: u16, ids: &mut Ids) -> Model {
+    let Tables { sites, clients, pairs } = tables;
     let found = find(tables, measure, usize::from(size));
     let mut list = |number, table: &Table, ranked: &[u32]| {
         let name = |&row: &u32| key::shown(table.dimension, table.raw_key(row));
@@ -101,11 +85,7 @@ pub fn model(
         .collect();
     cells.sort_unstable_by_key(|(key, _)| *key);
     Model {
-        head: vec![
-            pairs.as_of.saturating_sub(started),
-            pairs.total.measure(measure),
-            pairs.refused.measure(measure),
-        ],
+        head: vec![pairs.as_of.saturating_sub(started), pairs.total.measure(measure), pairs.refused.measure(measure)],
         lists: vec![rows, columns],
         paired: true,
         cells,
@@ -123,38 +103,14 @@ mod tests {
     fn pairs_of_the_largest_sites_and_clients_have_cells() {
         let sites = sample::table(Dimension::Site, &[("a", 10), ("b", 30), ("c", 25)]);
         let clients = sample::clients(&[(1, 20), (2, 5), (3, 40)]);
-        let mut pairs = sample::pairs(
-            &clients,
-            &sites,
-            &[([2, 1], 30), ([0, 2], 20), ([1, 0], 5), ([2, 2], 5)],
-        );
+        let mut pairs = sample::pairs(&clients, &sites, &[([2, 1], 30), ([0, 2], 20), ([1, 0], 5), ([2, 2], 5)]);
         sample::refuse(&mut pairs, 5, &[]);
-        let tables = Tables {
-            sites: &sites,
-            clients: &clients,
-            pairs: &pairs,
-        };
-        let model = model(
-            &tables,
-            sample::STARTED,
-            Measure::Requests,
-            2,
-            &mut Ids::default(),
-        );
+        let tables = Tables { sites: &sites, clients: &clients, pairs: &pairs };
+        let model = model(&tables, sample::STARTED, Measure::Requests, 2, &mut Ids::default());
         assert_eq!(model.head, [0, 65, 5]);
-        let names: Vec<Vec<&str>> = model
-            .lists
-            .iter()
-            .map(|list| list.iter().map(|row| &*row.name).collect())
-            .collect();
+        let names: Vec<Vec<&str>> =
+            model.lists.iter().map(|list| list.iter().map(|row| &*row.name).collect()).collect();
         assert_eq!(names, [["b", "c"], ["192.0.2.3", "192.0.2.1"]]);
-        assert_eq!(
-            model.cells,
-            [
-                ((0, 2), [30, 12, 6, 6, 0]),
-                ((1, 2), [5, 2, 1, 1, 0]),
-                ((1, 3), [20, 8, 4, 4, 0])
-            ]
-        );
+        assert_eq!(model.cells, [((0, 2), [30, 12, 6, 6, 0]), ((1, 2), [5, 2, 1, 1, 0]), ((1, 3), [20, 8, 4, 4, 0])]);
     }
 }

@@ -2,8 +2,6 @@
 //!
 //! Pure: snapshots and tables come in, bytes go out; who looks and when is the page's business.
 
-#![cfg_attr(test, allow(clippy::unwrap_used))]
-
 pub mod curve;
 pub mod key;
 pub mod matrix;
@@ -109,21 +107,10 @@ impl View {
     /// A view that shows nothing yet.
     pub fn new(stream: u64, subscription: Subscription, info: Arc<Info>) -> Self {
         let shown = Shown {
-            stand: Stand {
-                stream,
-                ..Stand::default()
-            },
-            model: Arc::new(Model {
-                paired: matches!(subscription, Subscription::Matrix { .. }),
-                ..Model::default()
-            }),
+            stand: Stand { stream, ..Stand::default() },
+            model: Arc::new(Model { paired: matches!(subscription, Subscription::Matrix { .. }), ..Model::default() }),
         };
-        Self {
-            subscription,
-            info,
-            ids: Ids::default(),
-            shown,
-        }
+        Self { subscription, info, ids: Ids::default(), shown }
     }
 
     /// What it shows.
@@ -147,17 +134,9 @@ impl View {
             return None;
         }
         let model = self.model(scene);
-        let stand = Stand {
-            stream: self.shown.stand.stream,
-            seq: self.shown.stand.seq + 1,
-            tick,
-            as_of,
-        };
+        let stand = Stand { stream: self.shown.stand.stream, seq: self.shown.stand.seq + 1, tick, as_of };
         let delta = model::message(Type::Delta, &stand, &model.since(&self.shown.model));
-        self.shown = Shown {
-            stand,
-            model: Arc::new(model),
-        };
+        self.shown = Shown { stand, model: Arc::new(model) };
         Some(delta)
     }
 
@@ -166,19 +145,13 @@ impl View {
         let ids = &mut self.ids;
         match self.subscription {
             Subscription::Status => status::model(&scene.snapshot, &self.info, scene.browsers, ids),
-            Subscription::Table {
-                measure,
-                first,
-                rows,
-                ..
-            } => table::model(&scene.tables[0], started, measure, first, rows, ids),
+            Subscription::Table { measure, first, rows, .. } => {
+                table::model(&scene.tables[0], started, measure, first, rows, ids)
+            }
             Subscription::Rank { measure, .. } => curve::model(&scene.tables[0], started, measure),
             Subscription::Matrix { measure, size } => {
-                let tables = matrix::Tables {
-                    sites: &scene.tables[0],
-                    clients: &scene.tables[1],
-                    pairs: &scene.tables[2],
-                };
+                let tables =
+                    matrix::Tables { sites: &scene.tables[0], clients: &scene.tables[1], pairs: &scene.tables[2] };
                 matrix::model(&tables, started, measure, size, ids)
             }
         }
@@ -194,21 +167,13 @@ mod tests {
         let table = sample::table(Dimension::Site, rows);
         let snapshot = Arc::new(sample::snapshot(tick, vec![table]));
         let tables = vec![snapshot.table(Dimension::Site).unwrap().clone()];
-        Scene {
-            snapshot,
-            tables,
-            browsers: 0,
-        }
+        Scene { snapshot, tables, browsers: 0 }
     }
 
     #[test]
     fn deltas_follow_on_from_each_other_and_from_any_snapshot() {
-        let subscription = Subscription::Table {
-            dimension: Dimension::Site,
-            measure: Measure::Requests,
-            first: 1,
-            rows: 2,
-        };
+        let subscription =
+            Subscription::Table { dimension: Dimension::Site, measure: Measure::Requests, first: 1, rows: 2 };
         let mut view = View::new(17, subscription, Arc::default());
         let mut reader = Reader::empty(false);
         for (tick, rows) in [
@@ -232,9 +197,6 @@ mod tests {
             newcomer.shows(&view.shown().model);
         }
         assert_eq!(view.shown().stand.seq, 4, "an empty delta counts too");
-        assert!(
-            view.advance(&scene(9, &[])).is_none(),
-            "the same tick again"
-        );
+        assert!(view.advance(&scene(9, &[])).is_none(), "the same tick again");
     }
 }

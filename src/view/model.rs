@@ -38,10 +38,7 @@ pub struct Model {
 impl Model {
     /// Encodes the step from the empty model to this one: the body of a snapshot.
     pub fn whole(&self) -> Vec<u8> {
-        self.since(&Self {
-            paired: self.paired,
-            ..Self::default()
-        })
+        self.since(&Self { paired: self.paired, ..Self::default() })
     }
 
     /// Encodes the step from `before` to this model: the body of a delta.
@@ -73,16 +70,11 @@ impl Model {
     }
 
     fn lists_since<'a>(&'a self, before: &'a Self, out: &mut Vec<u8>) {
-        let at =
-            |lists: &'a [Vec<Row>], index: usize| lists.get(index).map_or(&[][..], Vec::as_slice);
+        let at = |lists: &'a [Vec<Row>], index: usize| lists.get(index).map_or(&[][..], Vec::as_slice);
         let count = self.lists.len().max(before.lists.len());
         let changed: Vec<(usize, &[Row], &[Row])> = (0..count)
             .map(|index| (index, at(&before.lists, index), at(&self.lists, index)))
-            .filter(|(_, old, new)| {
-                !old.iter()
-                    .map(|row| row.id)
-                    .eq(new.iter().map(|row| row.id))
-            })
+            .filter(|(_, old, new)| !old.iter().map(|row| row.id).eq(new.iter().map(|row| row.id)))
             .collect();
         varint(changed.len() as u64, out);
         for (index, old, new) in changed {
@@ -125,13 +117,9 @@ impl Model {
         for (key, old, new) in changed {
             keys.write(key, out);
             let moved = |value: &usize| old[*value] != new[*value];
-            let mask = (0..WIDTH)
-                .filter(moved)
-                .fold(0, |mask, value| mask | 1 << value);
+            let mask = (0..WIDTH).filter(moved).fold(0, |mask, value| mask | 1 << value);
             varint(mask, out);
-            (0..WIDTH)
-                .filter(moved)
-                .for_each(|value| change(old[value], new[value], out));
+            (0..WIDTH).filter(moved).for_each(|value| change(old[value], new[value], out));
         }
     }
 
@@ -199,13 +187,7 @@ pub struct Stand {
 /// One whole message.
 pub fn message(kind: Type, stand: &Stand, body: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(body.len() + 24);
-    for number in [
-        kind as u64,
-        stand.stream,
-        stand.seq,
-        stand.tick,
-        stand.as_of,
-    ] {
+    for number in [kind as u64, stand.stream, stand.seq, stand.tick, stand.as_of] {
         varint(number, &mut out);
     }
     out.extend_from_slice(body);
@@ -250,16 +232,10 @@ impl Ids {
         let mut rows = Vec::new();
         for name in names {
             let row = match held.get_key_value(name.as_str()) {
-                Some((name, ids)) if !ids.is_empty() => Row {
-                    id: ids[0],
-                    name: name.clone(),
-                },
+                Some((name, ids)) if !ids.is_empty() => Row { id: ids[0], name: name.clone() },
                 _ => {
                     self.next += 1;
-                    Row {
-                        id: self.next - 1,
-                        name: name.into(),
-                    }
+                    Row { id: self.next - 1, name: name.into() }
                 }
             };
             if let Some(ids) = held.get_mut(&row.name) {
@@ -322,11 +298,7 @@ pub(crate) mod tests {
 
         fn key(&mut self, before: &mut Option<u64>, paired: bool) -> CellKey {
             let gap = self.v();
-            let first = if paired {
-                before.unwrap_or(0) + gap
-            } else {
-                before.map_or(0, |before| before + 1) + gap
-            };
+            let first = if paired { before.unwrap_or(0) + gap } else { before.map_or(0, |before| before + 1) + gap };
             *before = Some(first);
             (first, if paired { self.v() } else { 0 })
         }
@@ -336,21 +308,13 @@ pub(crate) mod tests {
     pub(crate) fn opened(message: &[u8]) -> (u64, Stand, &[u8]) {
         let mut bytes = Bytes(message);
         let kind = bytes.v();
-        let stand = Stand {
-            stream: bytes.v(),
-            seq: bytes.v(),
-            tick: bytes.v(),
-            as_of: bytes.v(),
-        };
+        let stand = Stand { stream: bytes.v(), seq: bytes.v(), tick: bytes.v(), as_of: bytes.v() };
         (kind, stand, bytes.0)
     }
 
     impl Reader {
         pub(crate) fn empty(paired: bool) -> Self {
-            Self {
-                paired,
-                ..Self::default()
-            }
+            Self { paired, ..Self::default() }
         }
 
         pub(crate) fn apply(&mut self, body: &[u8]) {
@@ -366,13 +330,8 @@ pub(crate) mod tests {
                 let index = bytes.v();
                 let order: Vec<u64> = (0..bytes.v()).map(|_| bytes.v()).collect();
                 let before = self.lists.insert(index, order).unwrap_or_default();
-                let entering: Vec<(u64, String)> =
-                    (0..bytes.v()).map(|_| (bytes.v(), bytes.text())).collect();
-                let expected: Vec<u64> = self.lists[&index]
-                    .iter()
-                    .filter(|id| !before.contains(id))
-                    .copied()
-                    .collect();
+                let entering: Vec<(u64, String)> = (0..bytes.v()).map(|_| (bytes.v(), bytes.text())).collect();
+                let expected: Vec<u64> = self.lists[&index].iter().filter(|id| !before.contains(id)).copied().collect();
                 let ids: Vec<u64> = entering.iter().map(|(id, _)| *id).collect();
                 assert_eq!(ids, expected, "entering are the ids not there before");
                 for (id, name) in entering {
@@ -404,31 +363,19 @@ pub(crate) mod tests {
         }
 
         pub(crate) fn names(&self, list: u64) -> Vec<&str> {
-            self.lists
-                .get(&list)
-                .into_iter()
-                .flatten()
-                .map(|id| self.names[id].as_str())
-                .collect()
+            self.lists.get(&list).into_iter().flatten().map(|id| self.names[id].as_str()).collect()
         }
 
         pub(crate) fn shows(&self, model: &Model) {
             let head: BTreeMap<u64, u64> = (0..).zip(model.head.iter().copied()).collect();
             for index in 0..head.len().max(self.head.len()) as u64 {
-                assert_eq!(
-                    self.head.get(&index).unwrap_or(&0),
-                    head.get(&index).unwrap_or(&0),
-                    "head {index}"
-                );
+                assert_eq!(self.head.get(&index).unwrap_or(&0), head.get(&index).unwrap_or(&0), "head {index}");
             }
             for (index, list) in model.lists.iter().enumerate() {
                 let names: Vec<&str> = list.iter().map(|row| &*row.name).collect();
                 assert_eq!(self.names(index as u64), names, "list {index}");
             }
-            assert_eq!(
-                self.cells,
-                model.cells.iter().copied().collect::<BTreeMap<_, _>>()
-            );
+            assert_eq!(self.cells, model.cells.iter().copied().collect::<BTreeMap<_, _>>());
             for (index, text) in model.texts.iter().enumerate() {
                 let held = self.texts.get(&(index as u64)).map_or("", String::as_str);
                 assert_eq!(held, text, "text {index}");
@@ -441,12 +388,7 @@ pub(crate) mod tests {
     }
 
     /// Lists of names, which tests give ids as views do.
-    type Parts = (
-        Vec<u64>,
-        Vec<Vec<u8>>,
-        BTreeMap<(u8, u8), [u64; WIDTH]>,
-        Vec<String>,
-    );
+    type Parts = (Vec<u64>, Vec<Vec<u8>>, BTreeMap<(u8, u8), [u64; WIDTH]>, Vec<String>);
 
     fn parts() -> impl Strategy<Value = Parts> {
         let order = Just((0..12_u8).collect::<Vec<u8>>()).prop_shuffle();
@@ -463,19 +405,15 @@ pub(crate) mod tests {
     }
 
     fn model((head, lists, cells, texts): Parts, paired: bool, ids: &mut Ids) -> Model {
-        let mut cells: Vec<(CellKey, [u64; WIDTH])> = cells
-            .into_iter()
-            .map(|((a, b), values)| ((a.into(), if paired { b.into() } else { 0 }), values))
-            .collect();
+        let mut cells: Vec<(CellKey, [u64; WIDTH])> =
+            cells.into_iter().map(|((a, b), values)| ((a.into(), if paired { b.into() } else { 0 }), values)).collect();
         cells.dedup_by_key(|(key, _)| *key);
         Model {
             head,
             lists: lists
                 .into_iter()
                 .enumerate()
-                .map(|(list, names)| {
-                    ids.rows(list, names.into_iter().map(|n| format!("{list} {n}")))
-                })
+                .map(|(list, names)| ids.rows(list, names.into_iter().map(|n| format!("{list} {n}"))))
                 .collect(),
             paired,
             cells,
@@ -523,26 +461,14 @@ pub(crate) mod tests {
         ];
         assert_eq!(model.whole(), body);
         assert_eq!(model.since(&model), [0; 5], "an empty delta");
-        let stand = Stand {
-            stream: 17,
-            seq: 1,
-            tick: 128,
-            as_of: 1,
-        };
-        assert_eq!(
-            message(Type::Delta, &stand, &model.since(&model)),
-            [2, 17, 1, 0x80, 1, 1, 0, 0, 0, 0, 0]
-        );
+        let stand = Stand { stream: 17, seq: 1, tick: 128, as_of: 1 };
+        assert_eq!(message(Type::Delta, &stand, &model.since(&model)), [2, 17, 1, 0x80, 1, 1, 0, 0, 0, 0, 0]);
     }
 
     #[test]
     fn pairs_of_one_first_number_have_gaps_of_nought() {
         let cell = |key| (key, [1, 0, 0, 0, 0]);
-        let model = Model {
-            paired: true,
-            cells: vec![cell((0, 2)), cell((0, 3)), cell((4, 0))],
-            ..Model::default()
-        };
+        let model = Model { paired: true, cells: vec![cell((0, 2)), cell((0, 3)), cell((4, 0))], ..Model::default() };
         #[rustfmt::skip]
         assert_eq!(model.whole(), [0, 0, 0, 3, 0, 2, 1, 2, 0, 3, 1, 2, 4, 0, 1, 2, 0]);
     }
@@ -551,20 +477,13 @@ pub(crate) mod tests {
     fn an_id_ends_with_its_row_and_is_never_given_again() {
         let mut ids = Ids::default();
         let mut rows = |list: usize, names: &[&str]| -> Vec<u64> {
-            ids.rows(list, names.iter().map(ToString::to_string))
-                .iter()
-                .map(|row| row.id)
-                .collect()
+            ids.rows(list, names.iter().map(ToString::to_string)).iter().map(|row| row.id).collect()
         };
         assert_eq!(rows(0, &["a", "b"]), [0, 1]);
         assert_eq!(rows(1, &["a"]), [2], "another list, another name");
         assert_eq!(rows(0, &["c", "a"]), [3, 0]);
         assert_eq!(rows(0, &["a", "b"]), [0, 4]);
-        assert_eq!(
-            rows(0, &["a", "b", "a"]),
-            [0, 4, 5],
-            "two of one name are two"
-        );
+        assert_eq!(rows(0, &["a", "b", "a"]), [0, 4, 5], "two of one name are two");
         assert_eq!(rows(0, &["a", "a", "a"]), [0, 5, 6]);
     }
 }

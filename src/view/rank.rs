@@ -16,10 +16,7 @@ pub fn page(table: &Table, measure: Measure, offset: usize, limit: usize) -> Vec
     let mut values: Vec<u64> = table.rows.iter().map(|row| row.measure(measure)).collect();
     let (_, &mut lowest, _) = values.select_nth_unstable_by(end - 1, |a, b| b.cmp(a));
     let (_, &mut highest, _) = values[..end].select_nth_unstable_by(offset, |a, b| b.cmp(a));
-    let before = values[..offset]
-        .iter()
-        .filter(|&&value| value > highest)
-        .count();
+    let before = values[..offset].iter().filter(|&&value| value > highest).count();
 
     // Only these can be on the page. Most rows of a large table have one of a few small values, and comparing their keys
     // would cost far more than comparing the values.
@@ -31,8 +28,7 @@ pub fn page(table: &Table, measure: Measure, offset: usize, limit: usize) -> Vec
         .filter(|(value, _)| (lowest..=highest).contains(value))
         .collect();
     let by_rank = |a: &(u64, u32), b: &(u64, u32)| -> Ordering {
-        b.0.cmp(&a.0)
-            .then_with(|| table.raw_key(a.1).cmp(&table.raw_key(b.1)))
+        b.0.cmp(&a.0).then_with(|| table.raw_key(a.1).cmp(&table.raw_key(b.1)))
     };
     let (offset, end) = (offset - before, end - before);
     if end < ranked.len() {
@@ -68,15 +64,9 @@ pub fn curve(table: &Table, measure: Measure) -> Vec<Point> {
     let mut points = Vec::with_capacity(CURVE_POINTS);
     let (mut cumulative, mut summed) = (0_u64, 0);
     for rank in log_spaced(values.len()) {
-        cumulative = values[summed..rank]
-            .iter()
-            .fold(cumulative, |sum, &value| sum.saturating_add(value));
+        cumulative = values[summed..rank].iter().fold(cumulative, |sum, &value| sum.saturating_add(value));
         summed = rank;
-        points.push(Point {
-            rank: rank as u64,
-            value: values[rank - 1],
-            cumulative,
-        });
+        points.push(Point { rank: rank as u64, value: values[rank - 1], cumulative });
     }
     points
 }

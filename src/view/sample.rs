@@ -65,9 +65,7 @@ pub(crate) fn clients(rows: &[(u8, u64)]) -> Table {
 
 /// A table of pairs of rows of those two tables.
 pub(crate) fn pairs(clients: &Table, sites: &Table, rows: &[([u32; 2], u64)]) -> Table {
-    let (Keys::Names(clients), Keys::Names(sites)) = (&clients.keys, &sites.keys) else {
-        panic!("pairs of pairs")
-    };
+    let (Keys::Names(clients), Keys::Names(sites)) = (&clients.keys, &sites.keys) else { panic!("pairs of pairs") };
     let mut table = table(Dimension::ClientSite, &[]);
     table.rows = rows.iter().map(|(_, requests)| counts(*requests)).collect();
     table.total = sum(&table.rows);
@@ -82,15 +80,10 @@ pub(crate) fn pairs(clients: &Table, sites: &Table, rows: &[([u32; 2], u64)]) ->
 /// Lets one worker have refused `requests` requests of keys other than the rows `known`.
 pub(crate) fn refuse(table: &mut Table, requests: u64, known: &[u32]) {
     let mut words = vec![0_u64; table.rows.len().div_ceil(64)];
-    known
-        .iter()
-        .for_each(|&row| words[row as usize / 64] |= 1 << (row % 64));
+    known.iter().for_each(|&row| words[row as usize / 64] |= 1 << (row % 64));
     table.refused.merge(&counts(requests));
     table.total.merge(&counts(requests));
-    table.absent.push(Absent {
-        refused: counts(requests),
-        known: words,
-    });
+    table.absent.push(Absent { refused: counts(requests), known: words });
 }
 
 /// A node with some requests.
@@ -121,16 +114,8 @@ pub(crate) fn snapshot(tick: u64, tables: Vec<Table>) -> Snapshot {
         as_of,
         started: STARTED,
         total,
-        entries: Entries {
-            requests: total.all_requests(),
-            aggregate: 1,
-            icp: 2,
-            bad: 3,
-        },
-        memory: Memory {
-            parts: vec![("workers", 1000), ("merger", 24)],
-            cap: 1 << 28,
-        },
+        entries: Entries { requests: total.all_requests(), aggregate: 1, icp: 2, bad: 3 },
+        memory: Memory { parts: vec![("workers", 1000), ("merger", 24)], cap: 1 << 28 },
         ..Snapshot::default()
     };
     for mut table in tables {

@@ -40,9 +40,8 @@ pub fn model(snapshot: &Snapshot, info: &Info, browsers: u64, ids: &mut Ids) -> 
     let nodes = &snapshot.nodes;
     let rejected = snapshot.rejected.total();
     let connected = nodes.iter().filter(|node| node.connections > 0).count() as u64;
-    let flags = u64::from(info.default_secret_exposed)
-        | u64::from(snapshot.saturated) << 1
-        | u64::from(info.page_exposed) << 2;
+    let flags =
+        u64::from(info.default_secret_exposed) | u64::from(snapshot.saturated) << 1 | u64::from(info.page_exposed) << 2;
     let head = vec![
         snapshot.entries.received(),
         snapshot.total.all_requests(),
@@ -62,40 +61,20 @@ pub fn model(snapshot: &Snapshot, info: &Info, browsers: u64, ids: &mut Ids) -> 
         snapshot.accepted,
     ];
 
-    let rows = ids.rows(
-        0,
-        nodes
-            .iter()
-            .map(|node| key::node(&node.name, &node.address)),
-    );
-    let mut cells: Vec<_> = rows
-        .iter()
-        .zip(nodes)
-        .map(|(row, node)| ((row.id, 0), cell(node)))
-        .collect();
+    let rows = ids.rows(0, nodes.iter().map(|node| key::node(&node.name, &node.address)));
+    let mut cells: Vec<_> = rows.iter().zip(nodes).map(|(row, node)| ((row.id, 0), cell(node))).collect();
     cells.sort_unstable_by_key(|(key, _)| *key);
 
     let texts = vec![
         info.collation_addresses.join(", "),
         info.page_addresses.join(", "),
         info.own_address.clone(),
-        if info.secret_is_default {
-            "default"
-        } else {
-            "set"
-        }
-        .to_owned(),
+        if info.secret_is_default { "default" } else { "set" }.to_owned(),
         last_refused(snapshot),
         rejections(snapshot),
         info.reader.clone(),
     ];
-    Model {
-        head,
-        lists: vec![rows],
-        paired: false,
-        cells,
-        texts,
-    }
+    Model { head, lists: vec![rows], paired: false, cells, texts }
 }
 
 fn cell(node: &Node) -> [u64; 5] {
@@ -139,16 +118,9 @@ fn last_refused(snapshot: &Snapshot) -> String {
         peer: &'a str,
         cause: &'a str,
     }
-    snapshot
-        .last_refused
-        .as_ref()
-        .map_or(String::new(), |last| {
-            to_json(&Shown {
-                at: last.at as f64 / 1000.0,
-                peer: &last.peer,
-                cause: last.cause.name(),
-            })
-        })
+    snapshot.last_refused.as_ref().map_or(String::new(), |last| {
+        to_json(&Shown { at: last.at as f64 / 1000.0, peer: &last.peer, cause: last.cause.name() })
+    })
 }
 
 fn rejections(snapshot: &Snapshot) -> String {
@@ -156,12 +128,7 @@ fn rejections(snapshot: &Snapshot) -> String {
         .rejected
         .iter()
         .map(|(cause, amount)| {
-            let numbers = [
-                amount.connections,
-                amount.segments,
-                amount.entries,
-                amount.bytes,
-            ];
+            let numbers = [amount.connections, amount.segments, amount.entries, amount.bytes];
             (cause.name(), numbers)
         })
         .filter(|(_, numbers)| *numbers != [0; 4])
@@ -189,20 +156,9 @@ mod tests {
             sample::node(0, "fra-03", NodeState::Lagging, Some(13_000)),
             sample::node(2, "fra-04", NodeState::Live, Some(-200)),
         ];
-        snapshot.rejected.add(
-            Cause::Cookie,
-            &Amount {
-                connections: 1,
-                segments: 2,
-                entries: 3,
-                bytes: 4,
-            },
-        );
-        snapshot.last_refused = Some(LastRefused {
-            at: 1_795_460_493_100,
-            peer: "192.0.2.9".into(),
-            cause: Cause::Secret,
-        });
+        snapshot.rejected.add(Cause::Cookie, &Amount { connections: 1, segments: 2, entries: 3, bytes: 4 });
+        snapshot.last_refused =
+            Some(LastRefused { at: 1_795_460_493_100, peer: "192.0.2.9".into(), cause: Cause::Secret });
         snapshot.saturated = true;
         let info = Info {
             collation_addresses: vec!["[::]:8085".into(), "127.0.0.1:1".into()],
@@ -218,10 +174,7 @@ mod tests {
             [6, 0, 0, 1, 2, 3, 13_001, 1024, 1 << 28, 2, 5, 7, sample::STARTED, 6, 3, 0]
         );
         let names: Vec<&str> = model.lists[0].iter().map(|row| &*row.name).collect();
-        assert_eq!(
-            names,
-            ["ams-05@192.0.2.2", "fra-03@192.0.2.1", "fra-04@192.0.2.3"]
-        );
+        assert_eq!(names, ["ams-05@192.0.2.2", "fra-03@192.0.2.1", "fra-04@192.0.2.3"]);
         let seen = sample::STARTED + 500;
         assert_eq!(model.cells[0].1, [3, 90_001, seen, 0, 10]);
         assert_eq!(model.cells[2].1, [0, 1, seen, 1, 10]);
@@ -243,9 +196,7 @@ mod tests {
     fn engine_lag_is_the_95th_percentile_over_nodes() {
         let mut snapshot = Snapshot::default();
         assert_eq!(engine_lag(&snapshot), None);
-        snapshot.nodes = (0..40)
-            .map(|n| sample::node(n, "n", NodeState::Live, Some(i64::from(n))))
-            .collect();
+        snapshot.nodes = (0..40).map(|n| sample::node(n, "n", NodeState::Live, Some(i64::from(n)))).collect();
         assert_eq!(engine_lag(&snapshot), Some(37));
         snapshot.nodes.truncate(1);
         assert_eq!(engine_lag(&snapshot), Some(0));

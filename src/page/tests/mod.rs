@@ -54,8 +54,7 @@ impl Rig {
             for command in asked {
                 if let Command::Want(dimension, reply) = command {
                     let table = known.lock().unwrap().get(&dimension).cloned();
-                    let _ = reply
-                        .send(table.unwrap_or_else(|| Arc::new(sample::table(dimension, &[]))));
+                    let _ = reply.send(table.unwrap_or_else(|| Arc::new(sample::table(dimension, &[]))));
                 }
             }
         });
@@ -74,15 +73,7 @@ impl Rig {
             ready: ready.clone(),
         };
         let page = spawn(config, Handle::new(newest, commands, watched.clone())).unwrap();
-        Self {
-            page,
-            address,
-            ready,
-            snapshots,
-            watched,
-            tables,
-            tick: 0,
-        }
+        Self { page, address, ready, snapshots, watched, tables, tick: 0 }
     }
 
     /// Publishes the next full tick, and waits until all views have it.
@@ -105,8 +96,7 @@ impl Rig {
         }
         self.snapshots.send_replace(Arc::new(snapshot));
         let (mut published, tick) = (self.page.published(), self.tick);
-        block_on(async move { published.wait_for(|done| *done >= tick).await.map(|_| ()) })
-            .unwrap();
+        block_on(async move { published.wait_for(|done| *done >= tick).await.map(|_| ()) }).unwrap();
     }
 
     fn watched(&self, dimension: Dimension) -> u32 {
@@ -120,9 +110,7 @@ impl Rig {
     }
 
     fn get(&self, target: &str) -> Answer {
-        self.ask(&format!(
-            "GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-        ))
+        self.ask(&format!("GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"))
     }
 
     fn ask(&self, request: &str) -> Answer {
@@ -154,11 +142,7 @@ impl Answer {
     fn parse(bytes: &[u8]) -> Self {
         let text = String::from_utf8(bytes.to_vec()).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
-        Self {
-            status: head.split(' ').nth(1).unwrap().parse().unwrap(),
-            head: head.to_owned(),
-            body: body.to_owned(),
-        }
+        Self { status: head.split(' ').nth(1).unwrap().parse().unwrap(), head: head.to_owned(), body: body.to_owned() }
     }
 
     fn header(&self, name: &str) -> Option<&str> {

@@ -17,9 +17,7 @@ fn handshake(
     headers: &[(&'static str, &str)],
     stream: TcpStream,
 ) -> Result<WebSocket<TcpStream>, Box<Refusal>> {
-    let mut request = format!("ws://{}/ws", rig.address)
-        .into_client_request()
-        .unwrap();
+    let mut request = format!("ws://{}/ws", rig.address).into_client_request().unwrap();
     for (name, value) in headers {
         request.headers_mut().insert(*name, value.parse().unwrap());
     }
@@ -28,18 +26,13 @@ fn handshake(
             let _: Response = response;
             Ok(socket)
         }
-        Err(HandshakeError::Failure(tungstenite::Error::Http(response))) => {
-            Err(Box::new(*response))
-        }
+        Err(HandshakeError::Failure(tungstenite::Error::Http(response))) => Err(Box::new(*response)),
         Err(other) => panic!("{other}"),
     }
 }
 
 fn refused(rig: &Rig, headers: &[(&'static str, &str)]) -> u16 {
-    handshake(rig, headers, rig.connect())
-        .unwrap_err()
-        .status()
-        .as_u16()
+    handshake(rig, headers, rig.connect()).unwrap_err().status().as_u16()
 }
 
 impl Browser {
@@ -50,10 +43,7 @@ impl Browser {
     fn over(rig: &Rig, stream: TcpStream) -> Self {
         let mut browser = Self(handshake(rig, &[], stream).unwrap());
         let hello = &browser.text()["hello"];
-        assert_eq!(
-            (&hello["protocol"], &hello["start"]),
-            (&1.into(), &"5f1c".into())
-        );
+        assert_eq!((&hello["protocol"], &hello["start"]), (&1.into(), &"5f1c".into()));
         browser
     }
 
@@ -80,15 +70,8 @@ impl Browser {
         self.send(&format!(r#"{{"subscribe": {{"view": {view}, {fields}}}}}"#));
         let answer = self.text();
         assert_eq!(answer["view"], view, "{answer}");
-        let stream = answer["stream"]
-            .as_u64()
-            .unwrap_or_else(|| panic!("{answer}"));
-        let mut follower = Follower {
-            stream,
-            seq: 0,
-            tick: 0,
-            reader: Reader::empty(fields.contains("matrix")),
-        };
+        let stream = answer["stream"].as_u64().unwrap_or_else(|| panic!("{answer}"));
+        let mut follower = Follower { stream, seq: 0, tick: 0, reader: Reader::empty(fields.contains("matrix")) };
         let message = self.binary();
         assert_eq!(opened(&message).0, 1, "first a snapshot");
         follower.take(&message);
@@ -172,10 +155,7 @@ fn all_kinds_are_shown() {
     let rank = browser.subscribe(1, r#""kind": "rank", "dimension": "site""#);
     assert_eq!(rank.reader.cells[&(2, 0)], [5, 14, 0, 0, 0]);
     let matrix = browser.subscribe(2, r#""kind": "matrix", "dimension": "client,site""#);
-    assert_eq!(
-        (matrix.names(), matrix.reader.names(1)),
-        (vec!["b", "a"], vec!["192.0.2.1"])
-    );
+    assert_eq!((matrix.names(), matrix.reader.names(1)), (vec!["b", "a"], vec!["192.0.2.1"]));
     assert_eq!(matrix.reader.cells.len(), 2);
     assert_eq!(rig.watched(Dimension::ClientSite), 1);
 }
@@ -216,10 +196,7 @@ fn a_view_ends_with_the_last_who_shows_it() {
     assert_eq!(status_again.stream, status.stream);
     assert_eq!(rig.watched(Dimension::Site), 0, "replaced");
     let anew = browser.subscribe(3, TABLE);
-    assert_ne!(
-        anew.stream, first.stream,
-        "another stream, with numbers of its own"
-    );
+    assert_ne!(anew.stream, first.stream, "another stream, with numbers of its own");
     drop(browser);
     while rig.watched(Dimension::Site) > 0 {
         thread::yield_now();
@@ -231,9 +208,7 @@ fn what_is_refused_harms_nothing() {
     let mut rig = Rig::new();
     rig.tick(vec![sites(&[("a", 5)])]);
     let mut browser = Browser::open(&rig);
-    browser.send(
-        r#"{"subscribe": {"view": 3, "kind": "table", "dimension": "site", "window": "1h"}}"#,
-    );
+    browser.send(r#"{"subscribe": {"view": 3, "kind": "table", "dimension": "site", "window": "1h"}}"#);
     assert_eq!(
         browser.text(),
         serde_json::json!({"view": 3, "refused": "window 1h is not kept", "allowed": ["total"]})
@@ -249,10 +224,7 @@ fn what_is_refused_harms_nothing() {
 
 #[test]
 fn a_browser_has_so_many_views_and_no_more() {
-    let mut rig = Rig::with(Limits {
-        views: 2,
-        ..Limits::default()
-    });
+    let mut rig = Rig::with(Limits { views: 2, ..Limits::default() });
     rig.tick(vec![sites(&[("a", 5)])]);
     let mut browser = Browser::open(&rig);
     browser.subscribe(1, TABLE);
@@ -260,22 +232,14 @@ fn a_browser_has_so_many_views_and_no_more() {
     browser.subscribe(2, r#""kind": "status""#);
     browser.send(r#"{"subscribe": {"view": 3, "kind": "status"}}"#);
     let answer = browser.text();
-    assert!(
-        answer["refused"]
-            .as_str()
-            .unwrap()
-            .contains("at most 2 views"),
-        "{answer}"
-    );
+    assert!(answer["refused"].as_str().unwrap().contains("at most 2 views"), "{answer}");
     browser.send(r#"{"drop": {"view": 1}}"#);
     browser.subscribe(3, r#""kind": "status""#);
 }
 
 /// Names so long that a few deltas fill what the kernel holds for a slow reader.
 fn long_names(tick: u64) -> Vec<(String, u64)> {
-    (0..200_u64)
-        .map(|row| (format!("{tick}-{row}-{}", "x".repeat(1024)), 1000 - row))
-        .collect()
+    (0..200_u64).map(|row| (format!("{tick}-{row}-{}", "x".repeat(1024)), 1000 - row)).collect()
 }
 
 fn publish_long_names(rig: &mut Rig, tick: u64) {
@@ -297,10 +261,7 @@ const LONG_TABLE: &str = r#""kind": "table", "dimension": "site", "rows": 200"#;
 
 #[test]
 fn a_slow_reader_is_resynchronised_by_a_snapshot() {
-    let mut rig = Rig::with(Limits {
-        write: PATIENCE,
-        ..Limits::default()
-    });
+    let mut rig = Rig::with(Limits { write: PATIENCE, ..Limits::default() });
     publish_long_names(&mut rig, 1);
     let mut slow = Browser::over(&rig, small_window(&rig));
     let mut table = slow.subscribe(1, LONG_TABLE);
@@ -319,48 +280,31 @@ fn a_slow_reader_is_resynchronised_by_a_snapshot() {
     }
     assert!((1..=3).contains(&snapshots), "{snapshots} snapshots");
     assert!(messages < TICKS / 2, "{messages} messages were held");
-    let names: Vec<String> = long_names(TICKS)
-        .into_iter()
-        .map(|(name, _)| name)
-        .collect();
+    let names: Vec<String> = long_names(TICKS).into_iter().map(|(name, _)| name).collect();
     assert_eq!(table.names(), names);
 
     publish_long_names(&mut rig, TICKS + 1);
     table.take(&slow.binary());
     assert_eq!(table.tick, TICKS + 1);
     let metrics = rig.get("/metrics").body;
-    assert!(
-        !metrics.contains("visulate_browsers_lagged_total 0"),
-        "{metrics}"
-    );
+    assert!(!metrics.contains("visulate_browsers_lagged_total 0"), "{metrics}");
 }
 
 #[test]
 fn a_browser_that_takes_nothing_is_dropped() {
-    let mut rig = Rig::with(Limits {
-        write: Duration::from_millis(50),
-        ..Limits::default()
-    });
+    let mut rig = Rig::with(Limits { write: Duration::from_millis(50), ..Limits::default() });
     publish_long_names(&mut rig, 1);
     let mut stalled = Browser::over(&rig, small_window(&rig));
     stalled.subscribe(1, LONG_TABLE);
     let mut tick = 1;
-    while !rig
-        .get("/metrics")
-        .body
-        .contains("visulate_browsers_timed_out_total 1")
-    {
+    while !rig.get("/metrics").body.contains("visulate_browsers_timed_out_total 1") {
         tick += 1;
         publish_long_names(&mut rig, tick);
     }
     while rig.watched(Dimension::Site) > 0 {
         thread::yield_now();
     }
-    assert_eq!(
-        stalled.close_code(),
-        None,
-        "half a frame may be out: no close"
-    );
+    assert_eq!(stalled.close_code(), None, "half a frame may be out: no close");
 }
 
 #[test]
@@ -385,18 +329,10 @@ fn fragments_and_binary_messages_end_the_connection() {
     for frame in [&fragment[..], continuation, binary] {
         let mut browser = Browser::open(&rig);
         browser.0.get_mut().write_all(frame).unwrap();
-        assert_eq!(
-            browser.close_code(),
-            Some(CloseCode::Unsupported),
-            "{frame:?}"
-        );
+        assert_eq!(browser.close_code(), Some(CloseCode::Unsupported), "{frame:?}");
     }
     let mut browser = Browser::open(&rig);
-    browser
-        .0
-        .get_mut()
-        .write_all(b"\x81\x82\0\0\0\0\xff\xff")
-        .unwrap();
+    browser.0.get_mut().write_all(b"\x81\x82\0\0\0\0\xff\xff").unwrap();
     assert_eq!(browser.close_code(), Some(CloseCode::Invalid), "not UTF-8");
 }
 
@@ -425,18 +361,12 @@ fn only_the_pages_own_origin_opens_the_stream() {
     assert_eq!(refused(&rig, &rebound), 421, "both are the attacker's name");
     assert_eq!(refused(&rig, &[("sec-websocket-version", "12")]), 400);
     let plain = rig.get("/ws");
-    assert_eq!(
-        (plain.status, plain.header("upgrade")),
-        (426, Some("websocket"))
-    );
+    assert_eq!((plain.status, plain.header("upgrade")), (426, Some("websocket")));
 }
 
 #[test]
 fn browsers_beyond_the_limit_are_told_so() {
-    let rig = Rig::with(Limits {
-        browsers: 1,
-        ..Limits::default()
-    });
+    let rig = Rig::with(Limits { browsers: 1, ..Limits::default() });
     let first = Browser::open(&rig);
     let answer = handshake(&rig, &[], rig.connect()).unwrap_err();
     assert_eq!(answer.status(), 503);
