@@ -222,7 +222,7 @@ impl Browser {
         let most = self.state.limits.views;
         if self.views.len() >= most && !self.views.contains_key(&view) {
             self.state.meters.reached(Limit::Views);
-            let reason = format!("a browser has at most {most} views; drop one first");
+            let reason = format!("the limit views ({most} a browser) is reached; drop one first");
             return Err(Refused::new(reason, [""; 0]));
         }
         let state = &self.state;

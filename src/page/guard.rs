@@ -32,7 +32,7 @@ impl Guard {
     ///
     /// 421, with the host that came and the flag that would let it in.
     pub fn host<B>(&self, request: &Request<B>) -> Result<Authority, Refusal> {
-        let header = only(request.headers(), &HOST).map_err(|()| misdirected("more than one"))?;
+        let header = only(request.headers(), &HOST).map_err(|()| misdirected("not one text"))?;
         // An absolute target overrides the header; both are looked at, so that neither can smuggle the other in.
         let target = request.uri().authority().map(|target| target.as_str());
         let mut known = None;
@@ -68,7 +68,7 @@ impl Guard {
                 ),
             )
         };
-        let Some(text) = only(headers, &ORIGIN).map_err(|()| refused("more than one"))? else {
+        let Some(text) = only(headers, &ORIGIN).map_err(|()| refused("not one text"))? else {
             return Ok(());
         };
         let origin = Origin::parse(text).ok_or_else(|| refused(text))?;
@@ -257,5 +257,14 @@ mod tests {
         let request = request("/ws", &["localhost"]);
         let host = guard().host(&request).unwrap();
         assert!(guard().origin(request.headers(), &host).is_ok(), "not a browser");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_let_in_or_refused(text in "\\PC{0,40}|[a-z:.\\[\\]0-9@/]{0,40}") {
+            let _ = (Authority::parse(&text), Origin::parse(&text));
+            let allowed = Authority::parse(&text).is_some_and(|authority| guard().allows(&authority.host));
+            proptest::prop_assert!(!allowed || !text.contains(['@', '/']), "{}", text);
+        }
     }
 }

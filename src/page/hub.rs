@@ -70,7 +70,7 @@ pub enum CannotOpen {
     #[error("the engine is stopping")]
     Stopped,
     /// Too many different views.
-    #[error("{STREAMS} different views are open; close another first")]
+    #[error("the limit streams ({STREAMS} different views) is reached; show something that is shown already")]
     Streams,
 }
 

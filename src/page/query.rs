@@ -186,4 +186,14 @@ mod tests {
         assert_eq!(query.measure(), Ok(Measure::Requests));
         assert!(query.dimension().is_err(), "none is given");
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_query_is_understood_or_refused(query in "[a-z0-9%&=+\u{fc}]{0,60}") {
+            match Query::parse(Some(&query), &["limit"]) {
+                Ok(query) => drop((query.number("limit", 1, 10, 5), query.measure())),
+                Err(refusal) => proptest::prop_assert_eq!(refusal.status, 400),
+            }
+        }
+    }
 }

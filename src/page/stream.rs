@@ -297,4 +297,19 @@ mod tests {
         );
         assert_eq!(value(error("what?")), serde_json::json!({"error": "what?"}));
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_understood_or_an_error(
+            text in "\\PC{0,60}",
+            field in "view|kind|dimension|measure|window|first|rows|filters",
+            value in "null|true|-1|1e9|\"x\"|\\[\\]|\\[7\\]|\\{\\}|99999999999999999999",
+        ) {
+            let _ = Control::parse(&text);
+            let message = format!(
+                r#"{{"subscribe": {{"view": 1, "kind": "table", "dimension": "site", "{field}": {value}}}}}"#
+            );
+            let _ = Control::parse(&message);
+        }
+    }
 }

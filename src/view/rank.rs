@@ -13,20 +13,16 @@ pub fn page(table: &Table, measure: Measure, offset: usize, limit: usize) -> Vec
     if offset >= end {
         return Vec::new();
     }
-    let mut values: Vec<u64> = table.rows.iter().map(|row| row.measure(measure)).collect();
-    let (_, &mut lowest, _) = values.select_nth_unstable_by(end - 1, |a, b| b.cmp(a));
-    let (_, &mut highest, _) = values[..end].select_nth_unstable_by(offset, |a, b| b.cmp(a));
-    let before = values[..offset].iter().filter(|&&value| value > highest).count();
+    let values: Vec<u64> = table.rows.iter().map(|row| row.measure(measure)).collect();
+    let mut sorted = values.clone();
+    let (_, &mut lowest, _) = sorted.select_nth_unstable_by(end - 1, |a, b| b.cmp(a));
+    let (_, &mut highest, _) = sorted[..end].select_nth_unstable_by(offset, |a, b| b.cmp(a));
+    let before = sorted[..offset].iter().filter(|&&value| value > highest).count();
 
     // Only these can be on the page. Most rows of a large table have one of a few small values, and comparing their keys
     // would cost far more than comparing the values.
-    let mut ranked: Vec<(u64, u32)> = table
-        .rows
-        .iter()
-        .zip(0..)
-        .map(|(counts, row)| (counts.measure(measure), row))
-        .filter(|(value, _)| (lowest..=highest).contains(value))
-        .collect();
+    let mut ranked: Vec<(u64, u32)> =
+        values.into_iter().zip(0..).filter(|(value, _)| (lowest..=highest).contains(value)).collect();
     let by_rank = |a: &(u64, u32), b: &(u64, u32)| -> Ordering {
         b.0.cmp(&a.0).then_with(|| table.raw_key(a.1).cmp(&table.raw_key(b.1)))
     };

@@ -42,9 +42,6 @@ impl Rig {
     }
 
     fn with(limits: Limits) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let ready = Arc::new(AtomicBool::new(false));
         let (snapshots, newest) = watch::channel(Arc::new(Snapshot::default()));
         let watched = Watched::default();
         let (commands, asked) = mpsc::channel();
@@ -58,6 +55,15 @@ impl Rig {
                 }
             }
         });
+        let handle = Handle::new(newest, commands, watched.clone());
+        Self { snapshots, watched, tables, ..Self::before(handle, limits) }
+    }
+
+    /// A page before another merger.
+    fn before(handle: Handle, limits: Limits) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let ready = Arc::new(AtomicBool::new(false));
         let config = Config {
             listeners: vec![listener],
             allow_hosts: vec!["stats.example".into()],
@@ -72,8 +78,21 @@ impl Rig {
             },
             ready: ready.clone(),
         };
-        let page = spawn(config, Handle::new(newest, commands, watched.clone())).unwrap();
-        Self { page, address, ready, snapshots, watched, tables, tick: 0 }
+        Self {
+            page: spawn(config, handle).unwrap(),
+            address,
+            ready,
+            snapshots: watch::Sender::default(),
+            watched: Watched::default(),
+            tables: Tables::default(),
+            tick: 0,
+        }
+    }
+
+    /// Waits until all views have the newest tick.
+    fn wait(&self) {
+        let (mut published, tick) = (self.page.published(), self.tick);
+        block_on(async move { published.wait_for(|done| *done >= tick).await.map(|_| ()) }).unwrap();
     }
 
     /// Publishes the next full tick, and waits until all views have it.
@@ -95,8 +114,7 @@ impl Rig {
             }
         }
         self.snapshots.send_replace(Arc::new(snapshot));
-        let (mut published, tick) = (self.page.published(), self.tick);
-        block_on(async move { published.wait_for(|done| *done >= tick).await.map(|_| ()) }).unwrap();
+        self.wait();
     }
 
     fn watched(&self, dimension: Dimension) -> u32 {

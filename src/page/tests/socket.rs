@@ -232,7 +232,7 @@ fn a_browser_has_so_many_views_and_no_more() {
     browser.subscribe(2, r#""kind": "status""#);
     browser.send(r#"{"subscribe": {"view": 3, "kind": "status"}}"#);
     let answer = browser.text();
-    assert!(answer["refused"].as_str().unwrap().contains("at most 2 views"), "{answer}");
+    assert!(answer["refused"].as_str().unwrap().contains("views (2 a browser)"), "{answer}");
     browser.send(r#"{"drop": {"view": 1}}"#);
     browser.subscribe(3, r#""kind": "status""#);
 }
@@ -397,4 +397,46 @@ fn a_page_ends_with_its_merger() {
     drop(rig.snapshots);
     assert_eq!(browser.close_code(), Some(CloseCode::Away));
     rig.page.join().unwrap();
+}
+
+#[test]
+fn a_driven_second_reaches_the_views_before_the_next() {
+    use crate::clock::Clock;
+    use crate::merger::{self, Merger};
+    use crate::tally::{Caps, door::Door, table::Seed};
+
+    let clock = Clock::driven(sample::STARTED);
+    let config = merger::Config {
+        workers: 0,
+        caps: Caps::new(64 << 20, 1),
+        memory: 64 << 20,
+        seed: Seed::default(),
+        clock: clock.clone(),
+        door: Arc::new(Door::default()),
+    };
+    let (merger, _) = Merger::spawn(config).unwrap();
+    let mut rig = Rig::before(merger.handle(), Limits::default());
+    let mut browser = Browser::open(&rig);
+    let mut followers = [
+        browser.subscribe(1, r#""kind": "status""#),
+        browser.subscribe(2, TABLE),
+        browser.subscribe(3, r#""kind": "matrix", "dimension": "client,site""#),
+    ];
+    followers.sort_by_key(|follower| follower.stream);
+    for second in 1..=3 {
+        let now = sample::STARTED + second * 1000;
+        clock.set(now);
+        let (done, ticked) = tokio::sync::oneshot::channel();
+        merger.handle().command(Command::Drive { now, full: true, done }).unwrap();
+        rig.tick = block_on(ticked).unwrap();
+        rig.wait();
+        for follower in &mut followers {
+            let message = browser.binary();
+            follower.take(&message);
+            assert_eq!((follower.tick, opened(&message).1.as_of), (rig.tick, now));
+        }
+    }
+    assert_eq!(rig.get("/api/v1/top?dimension=site").json()["tick"], rig.tick);
+    merger.stop();
+    assert_eq!(browser.close_code(), Some(CloseCode::Away));
 }
