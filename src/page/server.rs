@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use fastwebsockets::upgrade;
@@ -86,7 +86,9 @@ fn settle(stream: &TcpStream) {
 }
 
 async fn serve(stream: TcpStream, state: &Arc<State>, alive: Alive, turn_away: bool) {
+    let used = AtomicBool::new(false);
     let service = service_fn(|request| {
+        used.store(true, Ordering::Relaxed);
         let (state, alive) = (state.clone(), alive.clone());
         async move { Ok::<_, Infallible>(if turn_away { full(&state) } else { answered(request, state, alive).await }) }
     });
@@ -103,7 +105,8 @@ async fn serve(stream: TcpStream, state: &Arc<State>, alive: Alive, turn_away: b
     // How a connection ends is its peer's affair.
     tokio::select! {
         _ = connection.as_mut() => {}
-        () = state.closed() => {
+        // One that never asked for anything, as browsers open them ahead, has nothing to finish.
+        () = state.closed() => if used.load(Ordering::Relaxed) {
             connection.as_mut().graceful_shutdown();
             let _ = tokio::time::timeout(GRACE, connection).await;
         }
