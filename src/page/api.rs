@@ -1,0 +1,156 @@
+//! The JSON API (design/api.md 4): what this version keeps is answered, all else refused with what works.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::{Response, StatusCode};
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::State;
+use super::answer::{self, Body, Refusal};
+use super::json;
+use super::meters::Limit;
+use super::query::Query;
+use crate::merger::{Stopped, Table};
+use crate::tally::Dimension;
+use crate::view::matrix::Tables;
+
+/// The paths that work.
+pub const PATHS: [&str; 5] = ["/api/v1/summary", "/api/v1/top", "/api/v1/rank", "/api/v1/matrix", "/api/v1/nodes"];
+
+/// The paths of the contract that later versions answer.
+const LATER: [&str; 6] = [
+    "/api/v1/series",
+    "/api/v1/histogram",
+    "/api/v1/changes",
+    "/api/v1/miss-ratio",
+    "/api/v1/entries",
+    "/api/v1/openapi.json",
+];
+
+/// Most rows of an answer.
+const MOST_ROWS: usize = 100_000;
+
+/// Most rows, and columns, of a matrix.
+const MOST_CELLS_A_SIDE: usize = 200;
+
+/// Memory that all large answers together may hold while they are sent, in KiB.
+pub const ANSWERS_KIB: usize = 128 << 10;
+
+/// What a row takes of it, with a long key.
+const ROW_BYTES: usize = 640;
+
+/// Answers below this are not counted.
+const SMALL: usize = 64 << 10;
+
+/// How long a large answer waits until others are sent.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// True if this is the API's path to answer.
+pub fn knows(path: &str) -> bool {
+    PATHS.contains(&path) || LATER.contains(&path)
+}
+
+/// Answers a path that [`knows`] is true for.
+///
+/// # Errors
+///
+/// A [`Refusal`] says what is wrong with the question.
+pub async fn answer(state: &Arc<State>, path: &str, query: Option<&str>) -> Result<Response<Body>, Refusal> {
+    match path {
+        "/api/v1/summary" => {
+            Query::parse(query, &[])?;
+            let snapshot = state.handle.snapshot();
+            let mut uniques = Vec::new();
+            for dimension in json::UNIQUES {
+                uniques.push(table(state, dimension).await?);
+            }
+            computed(state, 0, move || json::summary(&snapshot, &uniques)).await
+        }
+        "/api/v1/top" => {
+            let query = Query::parse(query, &["dimension", "measure", "limit", "offset"])?;
+            let (dimension, measure) = (query.dimension()?, query.measure()?);
+            let limit = query.number("limit", 1, MOST_ROWS, 100)?;
+            let offset = query.number("offset", 0, u32::MAX as usize, 0)?;
+            let table = table(state, dimension).await?;
+            let started = state.handle.snapshot().started;
+            let rows = limit.min(table.len().saturating_sub(offset));
+            computed(state, rows, move || json::top(&table, started, measure, offset, limit)).await
+        }
+        "/api/v1/rank" => {
+            let query = Query::parse(query, &["dimension", "measure"])?;
+            let (dimension, measure) = (query.dimension()?, query.measure()?);
+            let table = table(state, dimension).await?;
+            let started = state.handle.snapshot().started;
+            computed(state, 0, move || json::ranks(&table, started, measure)).await
+        }
+        "/api/v1/matrix" => {
+            let query = Query::parse(query, &["rows", "columns", "measure", "n"])?;
+            query.only("rows", Dimension::Site.name())?;
+            query.only("columns", Dimension::Client.name())?;
+            let measure = query.measure()?;
+            let size = query.number("n", 1, MOST_CELLS_A_SIDE, 20)?;
+            let sites = table(state, Dimension::Site).await?;
+            let clients = table(state, Dimension::Client).await?;
+            let pairs = table(state, Dimension::ClientSite).await?;
+            let started = state.handle.snapshot().started;
+            computed(state, size * size, move || {
+                let tables = Tables { sites: &sites, clients: &clients, pairs: &pairs };
+                json::matrix(&tables, started, measure, size)
+            })
+            .await
+        }
+        "/api/v1/nodes" => {
+            Query::parse(query, &[])?;
+            let snapshot = state.handle.snapshot();
+            let rows = snapshot.nodes.len();
+            computed(state, rows, move || json::nodes(&snapshot)).await
+        }
+        _ => Err(Refusal::bad(format!("{path} is not part of this version"), PATHS)),
+    }
+}
+
+async fn table(state: &Arc<State>, dimension: Dimension) -> Result<Arc<Table>, Stopped> {
+    state.handle.table(dimension).await
+}
+
+/// Makes an answer of about so many rows on the blocking pool, at most two at once.
+async fn computed(
+    state: &Arc<State>,
+    rows: usize,
+    make: impl FnOnce() -> Vec<u8> + Send + 'static,
+) -> Result<Response<Body>, Refusal> {
+    let share = share(state, rows * ROW_BYTES).await?;
+    let worker = state.hub.worker().await;
+    let made = tokio::task::spawn_blocking(move || {
+        let _worker = worker;
+        make()
+    });
+    let body = made.await.map_err(|error| {
+        tracing::error!(%error, "an answer could not be made");
+        Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the answer could not be made; the engine's log says why")
+    })?;
+    Ok(answer::json(Body::with_share(body.into(), share)))
+}
+
+/// Takes a large answer's share of the memory for answers.
+async fn share(state: &State, bytes: usize) -> Result<Option<OwnedSemaphorePermit>, Refusal> {
+    if bytes < SMALL {
+        return Ok(None);
+    }
+    let kib = (bytes / 1024).min(ANSWERS_KIB) as u32;
+    let share = state.answers.clone().acquire_many_owned(kib);
+    match tokio::time::timeout(PATIENCE, share).await {
+        Ok(share) => Ok(share.ok()),
+        Err(_) => {
+            state.meters.reached(Limit::Answers);
+            Err(Refusal::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                format!(
+                    "the limit answers ({} MiB of large answers being sent) is reached; ask again, or for fewer rows",
+                    ANSWERS_KIB / 1024
+                ),
+            ))
+        }
+    }
+}

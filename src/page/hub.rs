@@ -1,0 +1,251 @@
+//! The hub: every distinct view is computed and encoded once a second, and shared by all browsers that show it.
+//!
+//! Each has one small broadcast and one newest snapshot. A browser that falls behind loses its place in the broadcast and
+//! goes on from the snapshot: nothing here grows with the slowness of a browser.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, watch};
+use tokio::task::JoinSet;
+
+use super::meters::{Limit, Meters};
+use crate::merger::{self, Handle, Snapshot, Stopped};
+use crate::view::{Info, Scene, Shown, Subscription, View};
+
+/// Messages that a browser may lag behind before it is resynchronised.
+const BACKLOG: usize = 16;
+
+/// Large computations at once: ingest shares the machine.
+const WORKERS: usize = 2;
+
+/// Distinct views at once, over all browsers: bounds what a second of all views costs.
+const STREAMS: usize = 1024;
+
+/// All views that somebody looks at.
+#[derive(Debug)]
+pub struct Hub {
+    handle: Handle,
+    info: Arc<Info>,
+    meters: Arc<Meters>,
+    work: Arc<Semaphore>,
+    channels: Mutex<HashMap<Subscription, Entry>>,
+    streams: AtomicU64,
+    published: watch::Sender<u64>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    channel: Arc<Channel>,
+    leases: usize,
+}
+
+/// One view and those who follow it.
+#[derive(Debug)]
+struct Channel {
+    subscription: Subscription,
+    stream: u64,
+    /// Held while the next message is computed.
+    view: Arc<tokio::sync::Mutex<View>>,
+    newest: Mutex<Newest>,
+    deltas: broadcast::Sender<Bytes>,
+    /// Makes the snapshots carry the tables that it needs.
+    _watches: Vec<merger::Watch>,
+}
+
+/// What newcomers get.
+#[derive(Debug)]
+struct Newest {
+    shown: Shown,
+    /// Its message, once somebody wanted it.
+    message: Option<Bytes>,
+}
+
+/// Why a view can't be opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CannotOpen {
+    /// The engine is on its way down.
+    #[error("the engine is stopping")]
+    Stopped,
+    /// Too many different views.
+    #[error("the limit streams ({STREAMS} different views) is reached; show something that is shown already")]
+    Streams,
+}
+
+impl Hub {
+    /// A hub without views.
+    pub fn new(handle: Handle, info: Arc<Info>, meters: Arc<Meters>) -> Arc<Self> {
+        Arc::new(Self {
+            handle,
+            info,
+            meters,
+            work: Arc::new(Semaphore::new(WORKERS)),
+            channels: Mutex::default(),
+            streams: AtomicU64::new(1),
+            published: watch::Sender::new(0),
+        })
+    }
+
+    /// The newest full tick whose messages have been handed to all views.
+    pub fn published(&self) -> watch::Receiver<u64> {
+        self.published.subscribe()
+    }
+
+    /// Different views that are open.
+    pub fn streams(&self) -> usize {
+        locked(&self.channels).len()
+    }
+
+    /// Leave to do one large computation.
+    pub async fn worker(&self) -> OwnedSemaphorePermit {
+        let work = self.work.clone().acquire_owned().await;
+        work.expect("the semaphore is never closed")
+    }
+
+    /// Brings all views up to date at each full tick, until the merger ends.
+    pub async fn run(self: Arc<Self>) {
+        let mut ticks = self.handle.ticks();
+        loop {
+            let snapshot = ticks.borrow_and_update().clone();
+            if snapshot.full_tick > *self.published.borrow() {
+                let full_tick = snapshot.full_tick;
+                self.advance_all(&snapshot).await;
+                self.published.send_replace(full_tick);
+            }
+            if ticks.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    async fn advance_all(self: &Arc<Self>, snapshot: &Arc<Snapshot>) {
+        let channels: Vec<Arc<Channel>> = locked(&self.channels).values().map(|entry| entry.channel.clone()).collect();
+        let mut steps = JoinSet::new();
+        for channel in channels {
+            let (hub, snapshot) = (self.clone(), snapshot.clone());
+            steps.spawn(async move { hub.advance(&channel, snapshot).await });
+        }
+        while let Some(step) = steps.join_next().await {
+            if let Err(error) = step {
+                tracing::error!(%error, "a view could not be computed");
+            }
+        }
+    }
+
+    async fn advance(&self, channel: &Arc<Channel>, snapshot: Arc<Snapshot>) -> Result<(), Stopped> {
+        let mut view = channel.view.clone().lock_owned().await;
+        let mut tables = Vec::new();
+        for dimension in channel.subscription.dimensions() {
+            tables.push(match snapshot.table(dimension) {
+                Some(table) => table.clone(),
+                None => self.handle.table(dimension).await?,
+            });
+        }
+        let scene = Scene { snapshot, tables, browsers: self.meters.browsers() };
+        let (channel, worker) = (channel.clone(), self.worker().await);
+        let step = tokio::task::spawn_blocking(move || {
+            let _worker = worker;
+            if let Some(delta) = view.advance(&scene) {
+                channel.publish(view.shown().clone(), delta.into());
+            }
+        });
+        if let Err(error) = step.await {
+            tracing::error!(%error, "a view could not be computed");
+        }
+        Ok(())
+    }
+
+    /// Opens a view, whose first snapshot is there when this returns.
+    ///
+    /// # Errors
+    ///
+    /// If the engine stops, or too many views are open.
+    pub async fn open(self: &Arc<Self>, subscription: Subscription) -> Result<Lease, CannotOpen> {
+        let lease = self.lease(subscription)?;
+        if locked(&lease.channel.newest).shown.stand.seq == 0 {
+            self.advance(&lease.channel, self.handle.snapshot()).await.map_err(|Stopped| CannotOpen::Stopped)?;
+        }
+        Ok(lease)
+    }
+
+    fn lease(self: &Arc<Self>, subscription: Subscription) -> Result<Lease, CannotOpen> {
+        let mut channels = locked(&self.channels);
+        if channels.len() >= STREAMS && !channels.contains_key(&subscription) {
+            self.meters.reached(Limit::Streams);
+            return Err(CannotOpen::Streams);
+        }
+        let entry = channels.entry(subscription).or_insert_with(|| {
+            let stream = self.streams.fetch_add(1, Ordering::Relaxed);
+            let view = View::new(stream, subscription, self.info.clone());
+            Entry {
+                channel: Arc::new(Channel {
+                    subscription,
+                    stream,
+                    newest: Mutex::new(Newest { shown: view.shown().clone(), message: None }),
+                    view: Arc::new(tokio::sync::Mutex::new(view)),
+                    deltas: broadcast::Sender::new(BACKLOG),
+                    _watches: subscription
+                        .dimensions()
+                        .into_iter()
+                        .map(|dimension| self.handle.watch(dimension))
+                        .collect(),
+                }),
+                leases: 0,
+            }
+        });
+        entry.leases += 1;
+        Ok(Lease { hub: self.clone(), channel: entry.channel.clone() })
+    }
+}
+
+impl Channel {
+    fn publish(&self, shown: Shown, delta: Bytes) {
+        let mut newest = locked(&self.newest);
+        *newest = Newest { shown, message: None };
+        // Nobody may follow, which is no error.
+        let _ = self.deltas.send(delta);
+    }
+}
+
+/// Somebody looks at a view. The view ends with its last lease.
+#[derive(Debug)]
+pub struct Lease {
+    hub: Arc<Hub>,
+    channel: Arc<Channel>,
+}
+
+impl Lease {
+    /// The stream's number.
+    pub fn stream(&self) -> u64 {
+        self.channel.stream
+    }
+
+    /// The newest snapshot, and all messages after it.
+    pub fn join(&self) -> (Bytes, broadcast::Receiver<Bytes>) {
+        let mut newest = locked(&self.channel.newest);
+        // No message falls between the two: they are published under this lock.
+        let deltas = self.channel.deltas.subscribe();
+        let Newest { shown, message } = &mut *newest;
+        let message = message.get_or_insert_with(|| shown.snapshot().into());
+        (message.clone(), deltas)
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let mut channels = locked(&self.hub.channels);
+        if let Some(entry) = channels.get_mut(&self.channel.subscription) {
+            entry.leases -= 1;
+            if entry.leases == 0 {
+                channels.remove(&self.channel.subscription);
+            }
+        }
+    }
+}
+
+/// What these locks guard is whole between any two statements, so a panic elsewhere doesn't spoil it.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,367 @@
+//! The shapes of answers (design/api.md 4).
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::merger::{Snapshot, Table};
+use crate::tally::rejected::Amount;
+use crate::tally::{Counts, Dimension, Entries, Measure, Rejected};
+use crate::view::matrix::{self, Tables};
+use crate::view::{Key, key, rank};
+
+/// Milliseconds since the epoch as Unix seconds.
+pub fn seconds(ms: u64) -> f64 {
+    ms as f64 / 1000.0
+}
+
+/// What every answer begins with.
+#[derive(Debug, Serialize)]
+pub struct Moment {
+    as_of: f64,
+    window: &'static str,
+    from: f64,
+    seconds: f64,
+    tick: u64,
+}
+
+impl Moment {
+    fn new(as_of: u64, started: u64, tick: u64) -> Self {
+        Self {
+            as_of: seconds(as_of),
+            window: "total",
+            from: seconds(started),
+            // At least a moment, so that it can be divided by.
+            seconds: seconds(as_of.saturating_sub(started).max(1)),
+            tick,
+        }
+    }
+
+    fn of(table: &Table, started: u64) -> Self {
+        Self::new(table.as_of, started, table.tick)
+    }
+}
+
+/// The numbers of a row.
+#[derive(Debug, Serialize)]
+pub struct Numbers {
+    requests: u64,
+    bytes: u64,
+    hits: u64,
+    hit_bytes: u64,
+    refresh_hits: u64,
+    misses: u64,
+    miss_bytes: u64,
+    errors: u64,
+    error_bytes: u64,
+    unknown: u64,
+    unknown_bytes: u64,
+    origin_bytes: u64,
+    timed: u64,
+    time_ms: u64,
+    error_bound: u64,
+    bytes_error_bound: u64,
+}
+
+impl From<&Counts> for Numbers {
+    fn from(counts: &Counts) -> Self {
+        let of = |measure| counts.measure(measure);
+        Self {
+            requests: of(Measure::Requests),
+            bytes: of(Measure::Bytes),
+            hits: of(Measure::Hits),
+            hit_bytes: of(Measure::HitBytes),
+            refresh_hits: of(Measure::RefreshHits),
+            misses: of(Measure::Misses),
+            miss_bytes: of(Measure::MissBytes),
+            errors: of(Measure::Errors),
+            error_bytes: of(Measure::ErrorBytes),
+            unknown: of(Measure::Unknown),
+            unknown_bytes: of(Measure::UnknownBytes),
+            origin_bytes: of(Measure::OriginBytes),
+            timed: of(Measure::Timed),
+            time_ms: of(Measure::TimeMs),
+            error_bound: 0,
+            bytes_error_bound: 0,
+        }
+    }
+}
+
+impl Numbers {
+    fn of(table: &Table, row: u32) -> Self {
+        Self {
+            error_bound: table.error_bound(row, Measure::Requests),
+            bytes_error_bound: table.error_bound(row, Measure::Bytes),
+            ..Self::from(&table.rows[row as usize])
+        }
+    }
+}
+
+/// A row; without a key, that of all or of the others.
+#[derive(Debug, Serialize)]
+struct Row {
+    key: Option<Key>,
+    #[serde(flatten)]
+    numbers: Numbers,
+}
+
+impl Row {
+    fn of(table: &Table, row: u32) -> Self {
+        Self { key: Some(Key::new(table.dimension, table.raw_key(row))), numbers: Numbers::of(table, row) }
+    }
+
+    fn nameless(counts: &Counts) -> Self {
+        Self { key: None, numbers: counts.into() }
+    }
+}
+
+/// How many different keys there are.
+#[derive(Debug, Serialize)]
+struct KeyCount {
+    count: usize,
+    exact: bool,
+}
+
+impl KeyCount {
+    fn of(table: &Table) -> Self {
+        Self { count: table.len(), exact: table.is_exact() }
+    }
+}
+
+type ByCause = BTreeMap<&'static str, Amount>;
+
+fn by_cause(rejected: &Rejected) -> ByCause {
+    rejected.iter().map(|(cause, amount)| (cause.name(), *amount)).collect()
+}
+
+fn bytes(answer: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(answer).expect("answers hold nothing that JSON lacks")
+}
+
+/// `/api/v1/summary`; `uniques` are the tables whose keys are counted.
+pub fn summary(snapshot: &Snapshot, uniques: &[std::sync::Arc<Table>]) -> Vec<u8> {
+    #[derive(Serialize)]
+    struct EntryCounts {
+        received: u64,
+        #[serde(flatten)]
+        parts: Entries,
+    }
+    #[derive(Serialize)]
+    struct Summary {
+        #[serde(flatten)]
+        moment: Moment,
+        #[serde(flatten)]
+        numbers: Numbers,
+        nodes_connected: usize,
+        entries: EntryCounts,
+        rejected: ByCause,
+        uniques: BTreeMap<&'static str, KeyCount>,
+    }
+    bytes(&Summary {
+        moment: Moment::new(snapshot.as_of, snapshot.started, snapshot.tick),
+        numbers: (&snapshot.total).into(),
+        nodes_connected: snapshot.nodes.iter().filter(|node| node.connections > 0).count(),
+        entries: EntryCounts { received: snapshot.entries.received(), parts: snapshot.entries },
+        rejected: by_cause(&snapshot.rejected),
+        uniques: uniques.iter().map(|table| (table.dimension.name(), KeyCount::of(table))).collect(),
+    })
+}
+
+/// `/api/v1/top`: rows and others add up to the total.
+pub fn top(table: &Table, started: u64, measure: Measure, offset: usize, limit: usize) -> Vec<u8> {
+    #[derive(Serialize)]
+    struct Top {
+        #[serde(flatten)]
+        moment: Moment,
+        dimension: &'static str,
+        measure: &'static str,
+        rows: Vec<Row>,
+        other: Row,
+        total: Row,
+        keys: KeyCount,
+    }
+    let shown = rank::page(table, measure, offset, limit);
+    let sum = shown.iter().fold(Counts::default(), |mut sum, &row| {
+        sum.merge(&table.rows[row as usize]);
+        sum
+    });
+    bytes(&Top {
+        moment: Moment::of(table, started),
+        dimension: table.dimension.name(),
+        measure: measure.name(),
+        rows: shown.iter().map(|&row| Row::of(table, row)).collect(),
+        other: Row::nameless(&table.total.without(&sum)),
+        total: Row::nameless(&table.total),
+        keys: KeyCount::of(table),
+    })
+}
+
+/// `/api/v1/rank`: the rank curve, with cumulative shares.
+pub fn ranks(table: &Table, started: u64, measure: Measure) -> Vec<u8> {
+    #[derive(Serialize)]
+    struct Point {
+        rank: u64,
+        value: u64,
+        share: f64,
+    }
+    #[derive(Serialize)]
+    struct Ranks {
+        #[serde(flatten)]
+        moment: Moment,
+        dimension: &'static str,
+        measure: &'static str,
+        points: Vec<Point>,
+        total: u64,
+        keys: KeyCount,
+    }
+    let total = table.total.measure(measure);
+    let points = rank::curve(table, measure)
+        .into_iter()
+        .map(|point| Point {
+            rank: point.rank,
+            value: point.value,
+            share: if total == 0 { 0.0 } else { point.cumulative as f64 / total as f64 },
+        })
+        .collect();
+    bytes(&Ranks {
+        moment: Moment::of(table, started),
+        dimension: table.dimension.name(),
+        measure: measure.name(),
+        points,
+        total,
+        keys: KeyCount::of(table),
+    })
+}
+
+/// `/api/v1/matrix`: the largest sites by the largest clients.
+pub fn matrix(tables: &Tables<'_>, started: u64, measure: Measure, size: usize) -> Vec<u8> {
+    #[derive(Serialize)]
+    struct Cell {
+        row: usize,
+        column: usize,
+        #[serde(flatten)]
+        numbers: Numbers,
+    }
+    #[derive(Serialize)]
+    struct Matrix {
+        #[serde(flatten)]
+        moment: Moment,
+        measure: &'static str,
+        rows: Vec<Key>,
+        columns: Vec<Key>,
+        cells: Vec<Cell>,
+    }
+    let found = matrix::find(tables, measure, size);
+    let keys = |table: &Table, ranked: &[u32]| -> Vec<Key> {
+        ranked.iter().map(|&row| Key::new(table.dimension, table.raw_key(row))).collect()
+    };
+    bytes(&Matrix {
+        moment: Moment::of(tables.pairs, started),
+        measure: measure.name(),
+        rows: keys(tables.sites, &found.rows),
+        columns: keys(tables.clients, &found.columns),
+        cells: found
+            .cells
+            .iter()
+            .map(|cell| Cell { row: cell.row, column: cell.column, numbers: Numbers::of(tables.pairs, cell.pair) })
+            .collect(),
+    })
+}
+
+/// `/api/v1/nodes`.
+pub fn nodes(snapshot: &Snapshot) -> Vec<u8> {
+    #[derive(Serialize)]
+    struct Node<'a> {
+        key: String,
+        name: String,
+        address: &'a str,
+        connections: u32,
+        state: &'static str,
+        lag_seconds: Option<f64>,
+        last_entry: Option<f64>,
+        logs: &'a [String],
+        rejected: ByCause,
+        #[serde(flatten)]
+        numbers: Numbers,
+    }
+    #[derive(Serialize)]
+    struct Nodes<'a> {
+        #[serde(flatten)]
+        moment: Moment,
+        rows: Vec<Node<'a>>,
+    }
+    let rows = snapshot.nodes.iter().map(|node| Node {
+        key: key::node(&node.name, &node.address),
+        name: key::escaped(&node.name),
+        address: &node.address,
+        connections: node.connections,
+        state: node.state.name(),
+        lag_seconds: node.lag.map(|ms| ms as f64 / 1000.0),
+        last_entry: node.lag.map(|_| seconds(node.last_entry)),
+        logs: &node.logs,
+        rejected: by_cause(&node.rejected),
+        numbers: (&node.counts).into(),
+    });
+    bytes(&Nodes { moment: Moment::new(snapshot.as_of, snapshot.started, snapshot.tick), rows: rows.collect() })
+}
+
+/// The dimensions whose keys the summary counts.
+pub const UNIQUES: [Dimension; 3] = [Dimension::Client, Dimension::Site, Dimension::Host];
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::view::sample;
+
+    fn parsed(bytes: &[u8]) -> Value {
+        serde_json::from_slice(bytes).unwrap()
+    }
+
+    #[test]
+    fn a_row_has_its_names_in_order() {
+        let table = sample::table(Dimension::Site, &[("a", 7)]);
+        let text = String::from_utf8(top(&table, 0, Measure::Requests, 0, 1)).unwrap();
+        let row = r#""rows":[{"key":"a","requests":7,"bytes":70,"hits":2,"hit_bytes":20,"refresh_hits":1,"misses":3,"miss_bytes":30,"errors":1,"error_bytes":10,"unknown":1,"unknown_bytes":10,"origin_bytes":30,"timed":7,"time_ms":21,"error_bound":0,"bytes_error_bound":0}],"other":{"key":null,"requests":0,"#;
+        assert!(text.contains(row), "{text}");
+        assert!(
+            text.starts_with(r#"{"as_of":1795460000.0,"window":"total","from":0.0,"seconds":1795460000.0,"tick":0,"#),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn rows_and_others_are_the_total_in_every_number() {
+        let mut table = sample::table(Dimension::Site, &[("a", 7), ("b", 100), ("c", 11), ("d", 0), ("e", 50)]);
+        sample::refuse(&mut table, 25, &[1]);
+        for (offset, limit) in [(0, 2), (1, 2), (2, 100), (9, 9)] {
+            let answer = parsed(&top(&table, 0, Measure::Bytes, offset, limit));
+            for measure in Measure::ALL.map(Measure::name) {
+                let of = |row: &Value| row[measure].as_u64().unwrap();
+                let shown: u64 = answer["rows"].as_array().unwrap().iter().map(of).sum();
+                assert_eq!(shown + of(&answer["other"]), of(&answer["total"]), "{measure}");
+            }
+            assert_eq!(answer["keys"]["count"], 5);
+            assert_eq!(answer["keys"]["exact"], false);
+        }
+        let answer = parsed(&top(&table, 0, Measure::Bytes, 0, 2));
+        assert_eq!(answer["rows"][0]["error_bound"], 0, "b was known");
+        assert_eq!(answer["rows"][1]["error_bound"], 25);
+        assert_eq!(answer["rows"][1]["bytes_error_bound"], 250);
+    }
+
+    #[test]
+    fn shares_of_a_rank_curve_end_at_one() {
+        let table = sample::table(Dimension::Site, &[("a", 10), ("b", 30)]);
+        let answer = parsed(&ranks(&table, 0, Measure::Requests));
+        assert_eq!(
+            answer["points"],
+            serde_json::json!([
+                {"rank": 1, "value": 30, "share": 0.75}, {"rank": 2, "value": 10, "share": 1.0}
+            ])
+        );
+        let nothing = sample::table(Dimension::Site, &[("a", 0)]);
+        assert_eq!(parsed(&ranks(&nothing, 0, Measure::Requests))["points"][0]["share"], 0.0);
+    }
+}

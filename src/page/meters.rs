@@ -1,0 +1,105 @@
+//! What the page counts of itself.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A limit that can be reached; each is counted (design/api.md 5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Limit {
+    /// Connections.
+    HttpConnections,
+    /// Websockets.
+    Browsers,
+    /// Views of one browser.
+    Views,
+    /// Bytes of a message.
+    Message,
+    /// Different views of all browsers.
+    Streams,
+    /// Memory of large answers.
+    Answers,
+}
+
+impl Limit {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Self; 6] =
+        [Self::HttpConnections, Self::Browsers, Self::Views, Self::Message, Self::Streams, Self::Answers];
+
+    /// Its name in answers and metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::HttpConnections => "http_connections",
+            Self::Browsers => "browsers",
+            Self::Views => "views",
+            Self::Message => "websocket_message",
+            Self::Streams => "streams",
+            Self::Answers => "answers",
+        }
+    }
+}
+
+/// Counts of the page itself.
+#[derive(Debug, Default)]
+pub struct Meters {
+    browsers: AtomicU64,
+    lagged: AtomicU64,
+    timed_out: AtomicU64,
+    reached: [AtomicU64; Limit::ALL.len()],
+}
+
+impl Meters {
+    /// Browsers that are connected.
+    pub fn browsers(&self) -> u64 {
+        self.browsers.load(Ordering::Relaxed)
+    }
+
+    /// Counts a browser for as long as the answer lives; `None` if there are `most` already.
+    pub fn browser(self: &Arc<Self>, most: usize) -> Option<Browsing> {
+        let more = |count| (count < most as u64).then_some(count + 1);
+        self.browsers.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok().map(|_| Browsing(self.clone()))
+    }
+
+    /// A browser fell behind and was resynchronised.
+    pub fn lag(&self) {
+        self.lagged.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often that happened.
+    pub fn lagged(&self) -> u64 {
+        self.lagged.load(Ordering::Relaxed)
+    }
+
+    /// A browser was dropped because it took nothing for too long.
+    pub fn time_out(&self) {
+        self.timed_out.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often that happened.
+    pub fn timed_out(&self) -> u64 {
+        self.timed_out.load(Ordering::Relaxed)
+    }
+
+    /// A limit was reached.
+    pub fn reached(&self, limit: Limit) {
+        self.reached[limit as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often each limit was reached.
+    pub fn limits(&self) -> [(Limit, u64); Limit::ALL.len()] {
+        Limit::ALL.map(|limit| {
+            let count = self.reached[limit as usize].load(Ordering::Relaxed);
+            (limit, count)
+        })
+    }
+}
+
+/// A browser is connected.
+#[derive(Debug)]
+pub struct Browsing(Arc<Meters>);
+
+impl Drop for Browsing {
+    fn drop(&mut self) {
+        self.0.browsers.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,199 @@
+//! The query of a request, taken strictly: every parameter is known, there once, and decoded once.
+
+use super::answer::Refusal;
+use super::guard::shortened;
+use crate::tally::{Dimension, Measure};
+
+/// The parameters of one request.
+#[derive(Debug)]
+pub struct Query {
+    given: Vec<(&'static str, String)>,
+}
+
+impl Query {
+    /// Parses `query`, which may hold the parameters `known`, besides `window`, `from`, `to` and `filter`, which all
+    /// answers share and of which this version keeps the window `total` only.
+    ///
+    /// # Errors
+    ///
+    /// 400, if a parameter is unknown, there twice, not decodable or not kept.
+    pub fn parse(query: Option<&str>, known: &[&'static str]) -> Result<Self, Refusal> {
+        let mut given: Vec<(&'static str, String)> = Vec::new();
+        for part in query.unwrap_or("").split('&').filter(|part| !part.is_empty()) {
+            let (name, value) = part.split_once('=').unwrap_or((part, ""));
+            let (Some(name), Some(value)) = (decoded(name), decoded(value)) else {
+                return Err(Refusal::bad(
+                    format!("\"{}\" is not percent-encoded UTF-8; write % as %25", shortened(part)),
+                    NOTHING,
+                ));
+            };
+            if name == "filter" {
+                return Err(Refusal::bad("filters are not kept by this version; leave out filter=", NOTHING));
+            }
+            if name == "from" || name == "to" {
+                return Err(Refusal::bad(
+                    format!("no intervals are kept by this version; leave out {name}="),
+                    ["window=total"],
+                ));
+            }
+            let all = known.iter().chain(&["window"]);
+            let Some(name) = all.clone().find(|known| **known == name) else {
+                return Err(Refusal::bad(format!("there is no parameter \"{}\" here", shortened(&name)), all.copied()));
+            };
+            if given.iter().any(|(before, _)| before == name) {
+                return Err(Refusal::bad(format!("the parameter {name} is there twice; give it once"), NOTHING));
+            }
+            given.push((name, value));
+        }
+        let query = Self { given };
+        match query.text("window") {
+            None | Some("total") => Ok(query),
+            Some(window) => Err(Refusal::bad(format!("window \"{}\" is not kept", shortened(window)), ["total"])),
+        }
+    }
+
+    /// The text of a parameter.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.given.iter().find(|(given, _)| *given == name).map(|(_, text)| text.as_str())
+    }
+
+    /// The number of a parameter, or `default`.
+    ///
+    /// # Errors
+    ///
+    /// 400, if it is not a decimal number from `least` to `most`.
+    pub fn number(&self, name: &str, least: usize, most: usize, default: usize) -> Result<usize, Refusal> {
+        let Some(text) = self.text(name) else {
+            return Ok(default);
+        };
+        let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        digits.then(|| text.parse().ok()).flatten().filter(|number| (least..=most).contains(number)).ok_or_else(|| {
+            Refusal::bad(
+                format!("{name} is \"{}\", which is not a number from {least} to {most}", shortened(text)),
+                [format!("{least} to {most}")],
+            )
+        })
+    }
+
+    /// The measure; requests where none is given.
+    ///
+    /// # Errors
+    ///
+    /// 400, if there is no such measure.
+    pub fn measure(&self) -> Result<Measure, Refusal> {
+        let name = self.text("measure").unwrap_or("requests");
+        Measure::by_name(name).ok_or_else(|| {
+            Refusal::bad(format!("there is no measure \"{}\"", shortened(name)), Measure::ALL.map(Measure::name))
+        })
+    }
+
+    /// The dimension, which must be given.
+    ///
+    /// # Errors
+    ///
+    /// 400, if there is no such dimension.
+    pub fn dimension(&self) -> Result<Dimension, Refusal> {
+        let allowed = Dimension::ALL.map(Dimension::name);
+        match self.text("dimension") {
+            None => Err(Refusal::bad("the parameter dimension is needed", allowed)),
+            Some(name) => Dimension::by_name(name)
+                .ok_or_else(|| Refusal::bad(format!("dimension \"{}\" is not kept", shortened(name)), allowed)),
+        }
+    }
+
+    /// Checks that a parameter, where given, is the one text that works.
+    ///
+    /// # Errors
+    ///
+    /// 400, if it is another.
+    pub fn only(&self, name: &str, text: &str) -> Result<(), Refusal> {
+        match self.text(name) {
+            Some(given) if given != text => {
+                Err(Refusal::bad(format!("{name} is \"{}\", which is not kept", shortened(given)), [text]))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+const NOTHING: [&str; 0] = [];
+
+/// `%41` and `+` decoded; `None` if what comes out is not text, or a percent sign stands alone.
+fn decoded(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'+' => b' ',
+            b'%' => {
+                let digit = |byte: u8| char::from(byte).to_digit(16);
+                let (high, low) = (digit(rest.next()?)?, digit(rest.next()?)?);
+                (high << 4 | low) as u8
+            }
+            other => other,
+        });
+    }
+    String::from_utf8(bytes).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_are_decoded_once() {
+        let query = Query::parse(
+            Some("dimension=client%2Csite&measure=hit%5Fbytes&&limit=7&window=total"),
+            &["dimension", "measure", "limit"],
+        )
+        .unwrap();
+        assert_eq!(query.dimension(), Ok(Dimension::ClientSite));
+        assert_eq!(query.measure(), Ok(Measure::HitBytes));
+        assert_eq!(query.number("limit", 1, 10, 5), Ok(7));
+        assert_eq!(query.number("offset", 0, 10, 5), Ok(5));
+        assert_eq!(decoded("%2525+%c3%BC").as_deref(), Some("%25 \u{fc}"));
+    }
+
+    #[test]
+    fn what_is_not_understood_is_refused_with_what_is() {
+        let known = ["dimension", "measure", "limit"];
+        for (query, error, allowed) in [
+            ("dimensions=site", "no parameter \"dimensions\"", "dimension"),
+            ("limit=1&limit=1", "twice", ""),
+            ("limit=%zz", "percent-encoded", ""),
+            ("limit=%f", "percent-encoded", ""),
+            ("limit=%ff", "percent-encoded", ""),
+            ("window=1h", "window \"1h\" is not kept", "total"),
+            ("window", "window \"\" is not kept", "total"),
+            ("filter=site:a", "filters", ""),
+            ("from=1", "intervals", "window=total"),
+        ] {
+            let refusal = Query::parse(Some(query), &known).unwrap_err();
+            assert_eq!(refusal.status, 400);
+            assert!(refusal.error.contains(error), "{query}: {}", refusal.error);
+            assert_eq!(refusal.allowed.first().map_or("", String::as_str), allowed);
+        }
+        for bad in ["", "0", "11", "-1", "+1", "1.0", "99999999999999999999", "x"] {
+            let query = Query::parse(Some(&format!("limit={}", bad.replace('+', "%2b"))), &known);
+            let refusal = query.unwrap().number("limit", 1, 10, 5).unwrap_err();
+            assert_eq!(refusal.allowed, ["1 to 10"], "{bad}");
+        }
+        let query = Query::parse(Some("measure=hit&dimension=sites"), &known).unwrap();
+        assert!(query.measure().unwrap_err().allowed.contains(&"hits".to_owned()));
+        let allowed = query.dimension().unwrap_err().allowed;
+        assert!(allowed.contains(&"client,site".to_owned()));
+        let query = Query::parse(None, &known).unwrap();
+        assert_eq!(query.measure(), Ok(Measure::Requests));
+        assert!(query.dimension().is_err(), "none is given");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_query_is_understood_or_refused(query in "[a-z0-9%&=+\u{fc}]{0,60}") {
+            match Query::parse(Some(&query), &["limit"]) {
+                Ok(query) => drop((query.number("limit", 1, 10, 5), query.measure())),
+                Err(refusal) => proptest::prop_assert_eq!(refusal.status, 400),
+            }
+        }
+    }
+}
