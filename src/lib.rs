@@ -1,5 +1,6 @@
 //! Visulate.
 #![allow(missing_docs)]
+pub mod demo;
 pub mod merger;
 pub mod tally;
 pub mod wire;
