@@ -45,12 +45,7 @@ pub enum Clock {
 impl Args {
     /// The plan of these options, with `now` (Unix seconds) where `--at` isn't given.
     pub fn plan(&self, now: i64) -> Plan {
-        Plan {
-            seed: self.seed,
-            start: self.at.unwrap_or(now),
-            rate: self.rate,
-            history: self.history,
-        }
+        Plan { seed: self.seed, start: self.at.unwrap_or(now), rate: self.rate, history: self.history }
     }
 
     /// How long a node may hold entries back.

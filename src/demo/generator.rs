@@ -168,9 +168,7 @@ impl Generator {
         let mut rng = Rng::new(self.plan.seed ^ mix(unix as u64));
         let base = f64::from(self.plan.rate) * wave(unix - self.plan.start);
         let retries = base * self.failing_share * demand(unix - self.incident());
-        let (burst, strength) = self
-            .burst(unix)
-            .map_or((None, 0.0), |(burst, strength)| (Some(burst), strength));
+        let (burst, strength) = self.burst(unix).map_or((None, 0.0), |(burst, strength)| (Some(burst), strength));
         let bursting = base * strength;
         let all = base + retries + bursting;
         self.second = Second {
@@ -237,36 +235,22 @@ impl Generator {
             miss_share: site.miss_share * (0.4 + 1.2 * place),
             speed: client.speed,
             cached: (site_rank == FAILING_SITE).then(|| kept(since_incident)),
-            origin_fails: site_rank == FAILING_SITE
-                && (0..INCIDENT_SECONDS).contains(&since_incident),
+            origin_fails: site_rank == FAILING_SITE && (0..INCIDENT_SECONDS).contains(&since_incident),
         };
         let outcome = self.desk.answer(&request, rng);
 
         self.url.clear();
         self.url.extend_from_slice(site.roots[root].as_bytes());
-        push_path(
-            &mut self.url,
-            site.kind,
-            media,
-            rank,
-            object,
-            self.second.unix,
-        );
+        push_path(&mut self.url, site.kind, media, rank, object, self.second.unix);
         self.server.clear();
         match outcome.route {
-            b'2' if outcome.result != b'F' => {
-                self.server.extend_from_slice(site.host(root).as_bytes())
-            }
+            b'2' if outcome.result != b'F' => self.server.extend_from_slice(site.host(root).as_bytes()),
             b'4' => self.server.extend_from_slice(b"parent.example"),
             _ => {}
         }
 
         let half = NODES.len() / 2;
-        let region = if rng.chance(0.92) {
-            client.region
-        } else {
-            1 - client.region
-        };
+        let region = if rng.chance(0.92) { client.region } else { 1 - client.region };
         let node = region * half + rng.below(half as u32) as usize;
         self.second.given += 1;
         self.place_next();
@@ -302,14 +286,9 @@ impl Generator {
         let burst = if rng.chance(0.6) {
             Burst::Object { site }
         } else {
-            Burst::Crawl {
-                client: 40 + rng.below(2_000) as usize,
-                site,
-            }
+            Burst::Crawl { client: 40 + rng.below(2_000) as usize, site }
         };
-        (from..from + seconds)
-            .contains(&unix.rem_euclid(PERIOD))
-            .then_some((burst, strength))
+        (from..from + seconds).contains(&unix.rem_euclid(PERIOD)).then_some((burst, strength))
     }
 }
 
@@ -335,9 +314,5 @@ fn kept(since_incident: i64) -> f64 {
 
 /// How many more requests the failing site gets, of what it usually does: clients ask again.
 fn demand(since_incident: i64) -> f64 {
-    if (0..INCIDENT_SECONDS).contains(&since_incident) {
-        0.9 * (1.0 - kept(since_incident))
-    } else {
-        0.0
-    }
+    if (0..INCIDENT_SECONDS).contains(&since_incident) { 0.9 * (1.0 - kept(since_incident)) } else { 0.0 }
 }

@@ -16,9 +16,7 @@ mod world;
 mod tests;
 
 pub use args::{Args, Clock};
-pub use generator::{
-    Entry, FIELD_LIST, Generator, INCIDENT_AFTER, INCIDENT_SECONDS, PRINT_TEMPLATE, Plan,
-};
+pub use generator::{Entry, FIELD_LIST, Generator, INCIDENT_AFTER, INCIDENT_SECONDS, PRINT_TEMPLATE, Plan};
 pub use outcome::Outcome;
 pub use sender::Feeder;
 pub use world::{CLIENT_COUNT, NODES, SITE_COUNT};

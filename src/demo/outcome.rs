@@ -104,20 +104,12 @@ impl Desk {
         match roll {
             // The client went away, half of the time before anything was sent.
             ..0.0012 => {
-                let sent = if rng.chance(0.5) {
-                    0
-                } else {
-                    (request.size as f64 * rng.unit()) as u64
-                };
+                let sent = if rng.chance(0.5) { 0 } else { (request.size as f64 * rng.unit()) as u64 };
                 Outcome {
                     result: b't',
                     status: if sent == 0 { 0 } else { 200 },
                     bytes: sent.min(MOST_BYTES),
-                    content_type: if sent == 0 {
-                        ""
-                    } else {
-                        request.media.content_type()
-                    },
+                    content_type: if sent == 0 { "" } else { request.media.content_type() },
                     ..page(b't', 0, b'2', self.abort.draw(rng.bits()) as i64)
                 }
             }
@@ -150,11 +142,8 @@ impl Desk {
 
     /// From the origin or a parent.
     fn miss(&self, request: &Request<'_>, rng: &mut Rng) -> Outcome {
-        let (route, time) = if rng.chance(0.24) {
-            (b'4', self.parent.draw(rng.bits()))
-        } else {
-            (b'2', self.origin.draw(rng.bits()))
-        };
+        let (route, time) =
+            if rng.chance(0.24) { (b'4', self.parent.draw(rng.bits())) } else { (b'2', self.origin.draw(rng.bits())) };
         let roll = rng.unit();
         if roll < 0.008 {
             let status = [500, 502, 503, 500][rng.below(4) as usize];
@@ -216,19 +205,11 @@ impl Desk {
             (if nature < 11 { 301 } else { 302 }, 0, "text/html")
         } else if request.media.is_ranged() && rng.chance(0.18) {
             let part = 0.1 + 0.5 * rng.unit();
-            (
-                206,
-                (request.size as f64 * part) as u64,
-                request.media.content_type(),
-            )
+            (206, (request.size as f64 * part) as u64, request.media.content_type())
         } else {
             (200, request.size, request.media.content_type())
         };
-        let body = if method == "HEAD" {
-            0
-        } else {
-            body.min(MOST_BYTES)
-        };
+        let body = if method == "HEAD" { 0 } else { body.min(MOST_BYTES) };
         Outcome {
             result,
             status,
@@ -250,11 +231,7 @@ fn write(request: &Request<'_>, route: u8, time: f64, rng: &mut Rng) -> Outcome 
         ..0.995 => ("DELETE", 204, ""),
         _ => ("PURGE", 200, ""),
     };
-    let body = if content_type.is_empty() {
-        0
-    } else {
-        40 + request.size.min(4_000) / 2
-    };
+    let body = if content_type.is_empty() { 0 } else { 40 + request.size.min(4_000) / 2 };
     Outcome {
         result: b'3',
         status,

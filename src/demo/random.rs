@@ -20,10 +20,7 @@ impl Rng {
     #[inline]
     pub fn bits(&mut self) -> u64 {
         let state = &mut self.0;
-        let result = state[0]
-            .wrapping_add(state[3])
-            .rotate_left(23)
-            .wrapping_add(state[0]);
+        let result = state[0].wrapping_add(state[3]).rotate_left(23).wrapping_add(state[0]);
         let shifted = state[1] << 17;
         state[2] ^= state[0];
         state[3] ^= state[1];
@@ -84,15 +81,9 @@ impl Alias {
     /// From weights that aren't negative and not all zero.
     pub fn new(weights: &[f64]) -> Self {
         let sum: f64 = weights.iter().sum();
-        let mut share: Vec<f64> = weights
-            .iter()
-            .map(|weight| weight / sum * weights.len() as f64)
-            .collect();
-        let (mut small, mut large): (Vec<usize>, Vec<usize>) =
-            (0..share.len()).partition(|index| share[*index] < 1.0);
-        let mut slots: Vec<(u32, u32)> = (0..share.len())
-            .map(|index| (u32::MAX, index as u32))
-            .collect();
+        let mut share: Vec<f64> = weights.iter().map(|weight| weight / sum * weights.len() as f64).collect();
+        let (mut small, mut large): (Vec<usize>, Vec<usize>) = (0..share.len()).partition(|index| share[*index] < 1.0);
+        let mut slots: Vec<(u32, u32)> = (0..share.len()).map(|index| (u32::MAX, index as u32)).collect();
         while let (Some(poor), Some(rich)) = (small.pop(), large.pop()) {
             slots[poor] = ((share[poor] * 4_294_967_296.0) as u32, rich as u32);
             share[rich] -= 1.0 - share[poor];
@@ -115,19 +106,13 @@ impl Alias {
     pub fn draw(&self, bits: u64) -> usize {
         let index = scale(bits, self.slots.len() as u32) as usize;
         let (threshold, alias) = self.slots[index];
-        if (bits as u32) < threshold {
-            index
-        } else {
-            alias as usize
-        }
+        if (bits as u32) < threshold { index } else { alias as usize }
     }
 }
 
 /// `1 / rank^exponent` for the ranks 1 to `count`.
 pub fn zipf_weights(count: usize, exponent: f64) -> Vec<f64> {
-    (1..=count)
-        .map(|rank| (rank as f64).powf(-exponent))
-        .collect()
+    (1..=count).map(|rank| (rank as f64).powf(-exponent)).collect()
 }
 
 /// The quantiles of a lognormal distribution.
@@ -168,13 +153,8 @@ mod tests {
     #[test]
     fn bits_are_those_of_the_published_algorithm() {
         let mut rng = Rng([1, 2, 3, 4]);
-        let expected = [
-            41_943_041,
-            58_720_359,
-            3_588_806_011_781_223,
-            3_591_011_842_654_386,
-            9_228_616_714_210_784_205,
-        ];
+        let expected =
+            [41_943_041, 58_720_359, 3_588_806_011_781_223, 3_591_011_842_654_386, 9_228_616_714_210_784_205];
         assert_eq!(expected.map(|_| rng.bits()), expected);
     }
 

@@ -4,9 +4,7 @@
 
 use super::generator::{FIELD_LIST, Generator, PRINT_TEMPLATE};
 use super::world::NODES;
-use crate::wire::encode::{
-    EncodeError, Header, SegmentWriter, auth_message, push_message, signature,
-};
+use crate::wire::encode::{EncodeError, Header, SegmentWriter, auth_message, push_message, signature};
 use socket2::{Domain, Socket, Type};
 use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
@@ -44,12 +42,7 @@ impl Feeder {
     /// # Errors
     ///
     /// Those of connecting and writing.
-    pub fn new(
-        generator: Generator,
-        collation: SocketAddr,
-        secret: &[u8],
-        flush_after: Duration,
-    ) -> io::Result<Self> {
+    pub fn new(generator: Generator, collation: SocketAddr, secret: &[u8], flush_after: Duration) -> io::Result<Self> {
         let nodes = NODES
             .iter()
             .enumerate()
@@ -80,12 +73,7 @@ impl Feeder {
     ///
     /// Those of writing: the engine closed a connection. What was sent then is unknown, and the feeder of no more use.
     pub fn feed_to(&mut self, t_ms: i64) -> io::Result<u64> {
-        let Self {
-            generator,
-            nodes,
-            flush_after_ms,
-            entries_sent,
-        } = self;
+        let Self { generator, nodes, flush_after_ms, entries_sent } = self;
         while let Some(entry) = generator.next_before(t_ms) {
             let node = &mut nodes[entry.node];
             let now_ms = entry.seconds * 1000 + i64::from(entry.microseconds / 1000);

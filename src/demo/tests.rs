@@ -12,12 +12,7 @@ use std::time::Duration;
 const START: i64 = 1_760_000_000;
 
 fn plan(seed: u64, rate: u32, history_seconds: u64) -> Plan {
-    Plan {
-        seed,
-        start: START,
-        rate,
-        history: Duration::from_secs(history_seconds),
-    }
+    Plan { seed, start: START, rate, history: Duration::from_secs(history_seconds) }
 }
 
 /// A digest of all entries before `until_ms`, taken in steps of `step_ms`.
@@ -64,22 +59,12 @@ impl Figures {
 
 /// Sums over the entries from `from` to `to` (seconds after the start) that `keep` takes.
 fn figures(generator: &mut Generator, to: i64, keep: impl Fn(&Entry<'_>) -> bool) -> Figures {
-    let mut figures = Figures {
-        client: vec![0; CLIENT_COUNT],
-        site: vec![0; SITE_COUNT],
-        ..Figures::default()
-    };
+    let mut figures = Figures { client: vec![0; CLIENT_COUNT], site: vec![0; SITE_COUNT], ..Figures::default() };
     while let Some(entry) = generator.next_before((START + to) * 1000) {
         if !keep(&entry) {
             continue;
         }
-        let Outcome {
-            result,
-            status,
-            bytes,
-            method,
-            ..
-        } = entry.outcome;
+        let Outcome { result, status, bytes, method, .. } = entry.outcome;
         let class = result_class(i64::from(result));
         figures.requests += 1;
         figures.bytes += bytes;
@@ -102,10 +87,7 @@ fn figures(generator: &mut Generator, to: i64, keep: impl Fn(&Entry<'_>) -> bool
 
 #[track_caller]
 fn near(what: &str, found: f64, expected: f64, within: f64) {
-    assert!(
-        (found - expected).abs() <= within,
-        "{what}: {found}, not {expected} +- {within}"
-    );
+    assert!((found - expected).abs() <= within, "{what}: {found}, not {expected} +- {within}");
 }
 
 #[test]
@@ -114,11 +96,7 @@ fn the_same_seed_gives_the_same_entries_however_it_is_stepped() {
     let whole = digest(plan(7, 2_000, 2), until, i64::MAX / 2000);
     assert!(whole.0 > 9_000, "{}", whole.0);
     for step_ms in [1000, 100, 7] {
-        assert_eq!(
-            digest(plan(7, 2_000, 2), until, step_ms),
-            whole,
-            "{step_ms}"
-        );
+        assert_eq!(digest(plan(7, 2_000, 2), until, step_ms), whole, "{step_ms}");
     }
     assert_ne!(digest(plan(8, 2_000, 2), until, 1000).1, whole.1);
 }
@@ -145,12 +123,7 @@ fn a_quiet_hour_has_the_figures_of_a_real_cluster() {
     let mut generator = Generator::new(plan(1, 300, 3_600));
     let quiet = figures(&mut generator, 0, |_| true);
     near("rate", quiet.requests as f64 / 3_600.0, 300.0, 20.0);
-    near(
-        "hit ratio",
-        quiet.share(quiet.hits + quiet.refresh_hits),
-        0.87,
-        0.01,
-    );
+    near("hit ratio", quiet.share(quiet.hits + quiet.refresh_hits), 0.87, 0.01);
     near("refresh hits", quiet.share(quiet.refresh_hits), 0.05, 0.003);
     near("errors", quiet.share(quiet.errors), 0.003, 0.0006);
     near("IPv6", quiet.share(quiet.v6), 0.15, 0.06);
@@ -172,9 +145,7 @@ fn a_quiet_hour_has_the_figures_of_a_real_cluster() {
 fn clients_and_sites_fall_by_their_exponents() {
     let mut generator = Generator::new(plan(2, 1_000, 1_800));
     let found = figures(&mut generator, 0, |_| true);
-    let sum = |counts: &[u64], from: usize, count: usize| {
-        counts[from - 1..from - 1 + count].iter().sum::<u64>() as f64
-    };
+    let sum = |counts: &[u64], from: usize, count: usize| counts[from - 1..from - 1 + count].iter().sum::<u64>() as f64;
     // Ranks 20 to 29 and so on against 200 to 299: ten times the rank, a tenth of the width.
     let slope = |counts: &[u64]| (10.0 * sum(counts, 20, 10) / sum(counts, 200, 100)).log10();
     near("clients", slope(&found.client), CLIENT_EXPONENT, 0.1);
@@ -189,28 +160,16 @@ fn two_minutes_in_the_origin_of_heron_fails_for_a_quarter_of_an_hour() {
     let heron = |entry: &Entry<'_>| entry.site_rank == FAILING_SITE;
     let before = figures(&mut generator, INCIDENT_AFTER, heron);
     near("503 before", before.of_status(503), 0.0, 0.002);
-    near(
-        "hits before",
-        before.share(before.hits + before.refresh_hits),
-        0.9,
-        0.04,
-    );
+    near("hits before", before.share(before.hits + before.refresh_hits), 0.9, 0.04);
     let first = figures(&mut generator, INCIDENT_AFTER + 60, heron);
     let later = figures(&mut generator, INCIDENT_AFTER + INCIDENT_SECONDS, heron);
     assert!(first.of_status(503) > 0.1 && first.of_status(503) < later.of_status(503));
     assert!(later.of_status(503) > 0.6, "{}", later.of_status(503));
     let rate = |figures: &Figures, seconds: i64| figures.requests as f64 / seconds as f64;
     assert!(rate(&later, INCIDENT_SECONDS - 60) > 1.4 * rate(&before, INCIDENT_AFTER));
-    let after = figures(
-        &mut generator,
-        INCIDENT_AFTER + INCIDENT_SECONDS + 30,
-        heron,
-    );
+    let after = figures(&mut generator, INCIDENT_AFTER + INCIDENT_SECONDS + 30, heron);
     near("503 after", after.of_status(503), 0.0, 0.005);
-    assert!(
-        after.share(after.hits) < 0.5,
-        "its cache is not full at once"
-    );
+    assert!(after.share(after.hits) < 0.5, "its cache is not full at once");
 }
 
 #[test]
@@ -218,11 +177,7 @@ fn the_incident_moves_the_whole_cluster_by_a_few_points() {
     let mut generator = Generator::new(plan(4, 1_000, 0));
     figures(&mut generator, INCIDENT_AFTER + 420, |_| true);
     let found = figures(&mut generator, INCIDENT_AFTER + INCIDENT_SECONDS, |_| true);
-    assert!(
-        (0.03..0.15).contains(&found.share(found.errors)),
-        "{}",
-        found.share(found.errors)
-    );
+    assert!((0.03..0.15).contains(&found.share(found.errors)), "{}", found.share(found.errors));
     let hits = found.share(found.hits + found.refresh_hits);
     assert!((0.74..0.845).contains(&hits), "{hits}");
 }
@@ -230,12 +185,7 @@ fn the_incident_moves_the_whole_cluster_by_a_few_points() {
 #[test]
 fn urls_are_whole_and_belong_to_their_site() {
     let mut generator = Generator::new(plan(5, 2_000, 3));
-    let names: Vec<String> = generator
-        .world()
-        .sites
-        .iter()
-        .map(|site| site.name.clone())
-        .collect();
+    let names: Vec<String> = generator.world().sites.iter().map(|site| site.name.clone()).collect();
     while let Some(entry) = generator.next_before(START * 1000) {
         let url = std::str::from_utf8(entry.url).unwrap();
         let (scheme, rest) = url.split_once("://").unwrap();
@@ -264,16 +214,10 @@ fn received(plan: Plan, flush: Duration, steps_ms: &[i64]) -> (Vec<u64>, Vec<Rec
                 })
             })
             .collect();
-        connections
-            .into_iter()
-            .map(|reader| reader.join().unwrap())
-            .collect()
+        connections.into_iter().map(|reader| reader.join().unwrap()).collect()
     });
     let mut feeder = Feeder::new(Generator::new(plan), address, b"quiet", flush).unwrap();
-    let sent = steps_ms
-        .iter()
-        .map(|step| feeder.feed_to(*step).unwrap())
-        .collect();
+    let sent = steps_ms.iter().map(|step| feeder.feed_to(*step).unwrap()).collect();
     drop(feeder);
     (sent, readers.join().unwrap())
 }
@@ -302,12 +246,8 @@ fn every_node_sends_from_its_own_address_what_it_counts() {
     assert_eq!(sent[1], figures(&mut generator, 2, |_| true).requests);
     let mut entries = 0;
     for (from, bytes) in &received {
-        let [.., index] = from
-            .ip()
-            .to_string()
-            .split('.')
-            .map(|part| part.parse().unwrap())
-            .collect::<Vec<usize>>()[..]
+        let [.., index] =
+            from.ip().to_string().split('.').map(|part| part.parse().unwrap()).collect::<Vec<usize>>()[..]
         else {
             panic!("{from} is no IPv4 address");
         };
@@ -315,10 +255,7 @@ fn every_node_sends_from_its_own_address_what_it_counts() {
         for segment in segments(bytes) {
             entries += u64::from(u32_at(segment, 16));
             let host = u32_at(segment, 52) as usize;
-            assert!(
-                segment[host..].starts_with(NODES[index - 1].as_bytes()),
-                "{from}"
-            );
+            assert!(segment[host..].starts_with(NODES[index - 1].as_bytes()), "{from}");
         }
     }
     assert_eq!(entries, sent[1]);
@@ -328,10 +265,7 @@ fn every_node_sends_from_its_own_address_what_it_counts() {
 fn entries_held_back_leave_within_five_seconds() {
     let steps: Vec<i64> = (1..=12).map(|second| (START + second) * 1000).collect();
     let (sent, received) = received(plan(7, 12, 0), Duration::from_secs(5), &steps);
-    assert_eq!(
-        sent[0], 0,
-        "a segment of one second is neither full nor old"
-    );
+    assert_eq!(sent[0], 0, "a segment of one second is neither full nor old");
     assert!(sent[11] > 12 * 5, "{sent:?}");
     for segment in received.iter().flat_map(|(_, bytes)| segments(bytes)) {
         let age = u32_at(segment, 24) - u32_at(segment, 20);

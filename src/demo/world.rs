@@ -7,8 +7,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The nodes' names for themselves: the first half serves one region, the second half another.
 pub const NODES: [&str; 12] = [
-    "fra-01", "fra-02", "fra-03", "fra-04", "fra-05", "fra-06", "ams-01", "ams-02", "ams-03",
-    "ams-04", "ams-05", "ams-06",
+    "fra-01", "fra-02", "fra-03", "fra-04", "fra-05", "fra-06", "ams-01", "ams-02", "ams-03", "ams-04", "ams-05",
+    "ams-06",
 ];
 /// Clients, by how much they ask.
 pub const CLIENT_COUNT: usize = 10_000;
@@ -124,31 +124,15 @@ impl Media {
 impl Kind {
     /// Of 100 objects, how many are of which media.
     fn media(self) -> &'static [(Media, u32)] {
-        use Media::{
-            Archive, Audio, Avif, Font, Html, Jpeg, Json, Png, Script, Style, Tile, Video, Webp,
-        };
+        use Media::{Archive, Audio, Avif, Font, Html, Jpeg, Json, Png, Script, Style, Tile, Video, Webp};
         match self {
-            Self::News => &[
-                (Webp, 40),
-                (Html, 13),
-                (Script, 14),
-                (Jpeg, 11),
-                (Json, 9),
-                (Style, 6),
-                (Font, 5),
-                (Avif, 2),
-            ],
+            Self::News => {
+                &[(Webp, 40), (Html, 13), (Script, 14), (Jpeg, 11), (Json, 9), (Style, 6), (Font, 5), (Avif, 2)]
+            }
             Self::Video => &[(Video, 78), (Webp, 11), (Json, 7), (Html, 4)],
             Self::Static => &[(Webp, 32), (Script, 30), (Font, 20), (Style, 12), (Png, 6)],
             Self::Images => &[(Webp, 76), (Avif, 14), (Jpeg, 10)],
-            Self::Shop => &[
-                (Webp, 50),
-                (Json, 18),
-                (Script, 10),
-                (Html, 10),
-                (Jpeg, 8),
-                (Style, 4),
-            ],
+            Self::Shop => &[(Webp, 50), (Json, 18), (Script, 10), (Html, 10), (Jpeg, 8), (Style, 4)],
             Self::Api => &[(Json, 96), (Html, 4)],
             Self::Packages => &[(Archive, 72), (Json, 20), (Html, 8)],
             Self::Maps => &[(Tile, 66), (Json, 18), (Png, 12), (Script, 4)],
@@ -288,13 +272,10 @@ impl World {
 }
 
 fn sites(rng: &mut Rng) -> Vec<Site> {
-    let mut names: Vec<(String, Kind, f64)> = LEADING
-        .iter()
-        .map(|(name, kind, miss)| ((*name).to_owned(), *kind, *miss))
-        .collect();
-    let mut pairs: Vec<(usize, usize)> = (0..BIRDS.len())
-        .flat_map(|bird| (0..PURPOSES.len()).map(move |purpose| (bird, purpose)))
-        .collect();
+    let mut names: Vec<(String, Kind, f64)> =
+        LEADING.iter().map(|(name, kind, miss)| ((*name).to_owned(), *kind, *miss)).collect();
+    let mut pairs: Vec<(usize, usize)> =
+        (0..BIRDS.len()).flat_map(|bird| (0..PURPOSES.len()).map(move |purpose| (bird, purpose))).collect();
     shuffle(&mut pairs, rng);
     let endings = Alias::new(&ENDINGS.map(|(_, weight)| f64::from(weight)));
     for (bird, purpose) in pairs.into_iter().take(SITE_COUNT - names.len()) {
@@ -313,11 +294,7 @@ fn sites(rng: &mut Rng) -> Vec<Site> {
 
     let weights = zipf_weights(SITE_COUNT, SITE_EXPONENT);
     let sum: f64 = weights.iter().sum();
-    let mean: f64 = names
-        .iter()
-        .zip(&weights)
-        .map(|((_, _, miss), weight)| miss * weight / sum)
-        .sum();
+    let mean: f64 = names.iter().zip(&weights).map(|((_, _, miss), weight)| miss * weight / sum).sum();
     names
         .into_iter()
         .map(|(name, kind, miss)| {
@@ -325,20 +302,11 @@ fn sites(rng: &mut Rng) -> Vec<Site> {
             let hosts = kind.hosts();
             let count = 1 + rng.below(hosts.len() as u32) as usize;
             Site {
-                roots: hosts[..count]
-                    .iter()
-                    .map(|host| format!("{scheme}://{host}{name}"))
-                    .collect(),
+                roots: hosts[..count].iter().map(|host| format!("{scheme}://{host}{name}")).collect(),
                 miss_share: (miss * MISS_SHARE / mean).min(0.97),
                 log_objects: (40.0 * (1000_f64).powf(rng.unit())).ln(),
                 salt: rng.bits(),
-                media: Alias::new(
-                    &kind
-                        .media()
-                        .iter()
-                        .map(|(_, weight)| f64::from(*weight))
-                        .collect::<Vec<_>>(),
-                ),
+                media: Alias::new(&kind.media().iter().map(|(_, weight)| f64::from(*weight)).collect::<Vec<_>>()),
                 name,
                 kind,
             }
@@ -358,13 +326,7 @@ fn clients(rng: &mut Rng, site_draw: &Alias) -> Vec<Client> {
             Ipv6Addr::new(0x2001, 0xdb8, site, high, 0, 0, 0, low).into()
         } else {
             let [second, third, fourth, ..] = bits.to_be_bytes();
-            Ipv4Addr::new(
-                10,
-                SECOND_OCTETS[usize::from(second % 8)],
-                third,
-                fourth.clamp(1, 254),
-            )
-            .into()
+            Ipv4Addr::new(10, SECOND_OCTETS[usize::from(second % 8)], third, fourth.clamp(1, 254)).into()
         };
         if !taken.insert(address) {
             continue;
@@ -402,9 +364,7 @@ mod tests {
     #[test]
     fn no_name_can_be_somebody_elses() {
         for site in World::new(2).sites {
-            let reserved = [".example", ".test"]
-                .iter()
-                .any(|end| site.name.ends_with(end));
+            let reserved = [".example", ".test"].iter().any(|end| site.name.ends_with(end));
             assert!(reserved || site.name.contains("-example."), "{}", site.name);
             assert_eq!(psl::domain_str(&site.name), Some(site.name.as_str()));
         }
@@ -413,11 +373,7 @@ mod tests {
     #[test]
     fn fifteen_in_a_hundred_clients_have_ipv6() {
         let world = World::new(3);
-        let count = world
-            .clients
-            .iter()
-            .filter(|one| one.address.is_ipv6())
-            .count();
+        let count = world.clients.iter().filter(|one| one.address.is_ipv6()).count();
         assert!((1_400..1_600).contains(&count), "{count}");
     }
 }

@@ -44,16 +44,8 @@ pub struct Stopped;
 
 impl Handle {
     /// Joins the three ends that the merger holds the other side of.
-    pub fn new(
-        snapshots: watch::Receiver<Arc<Snapshot>>,
-        commands: mpsc::Sender<Command>,
-        watched: Watched,
-    ) -> Self {
-        Self {
-            snapshots,
-            commands,
-            watched,
-        }
+    pub fn new(snapshots: watch::Receiver<Arc<Snapshot>>, commands: mpsc::Sender<Command>, watched: Watched) -> Self {
+        Self { snapshots, commands, watched }
     }
 
     /// The newest snapshot.
@@ -92,10 +84,7 @@ impl Handle {
     /// Makes every full tick's snapshot carry the table of a dimension, until the answer is dropped.
     pub fn watch(&self, dimension: Dimension) -> Watch {
         self.watched[dimension as usize].fetch_add(1, Ordering::Relaxed);
-        Watch {
-            watched: self.watched.clone(),
-            dimension,
-        }
+        Watch { watched: self.watched.clone(), dimension }
     }
 }
 

@@ -194,26 +194,16 @@ impl Table {
 
     /// The most that `row` may have missed of a measure.
     pub fn error_bound(&self, row: u32, measure: Measure) -> u64 {
-        let lacks = |absent: &&Absent| {
-            absent
-                .known
-                .get(row as usize / 64)
-                .is_none_or(|word| word >> (row % 64) & 1 == 0)
-        };
-        self.absent.iter().filter(lacks).fold(0, |sum, absent| {
-            sum.saturating_add(absent.refused.measure(measure))
-        })
+        let lacks =
+            |absent: &&Absent| absent.known.get(row as usize / 64).is_none_or(|word| word >> (row % 64) & 1 == 0);
+        self.absent.iter().filter(lacks).fold(0, |sum, absent| sum.saturating_add(absent.refused.measure(measure)))
     }
 
     /// Raw key of a row. For pairs: client and site, joined for comparison only.
     pub fn raw_key(&self, row: u32) -> RawKey<'_> {
         match &self.keys {
             Keys::Names(names) => RawKey::One(names.name(row)),
-            Keys::Pairs {
-                pairs,
-                clients,
-                sites,
-            } => {
+            Keys::Pairs { pairs, clients, sites } => {
                 let [client, site] = pairs[row as usize];
                 RawKey::Pair(clients.name(client), sites.name(site))
             }

@@ -98,16 +98,12 @@ impl Counts {
 
     /// All requests.
     pub fn all_requests(&self) -> u64 {
-        self.requests
-            .iter()
-            .fold(0, |sum, &more| sum.saturating_add(more))
+        self.requests.iter().fold(0, |sum, &more| sum.saturating_add(more))
     }
 
     /// All bytes.
     pub fn all_bytes(&self) -> u64 {
-        self.bytes
-            .iter()
-            .fold(0, |sum, &more| sum.saturating_add(more))
+        self.bytes.iter().fold(0, |sum, &more| sum.saturating_add(more))
     }
 
     /// True before the first entry.
@@ -121,12 +117,8 @@ impl Counts {
         match measure {
             Measure::Requests => self.all_requests(),
             Measure::Bytes => self.all_bytes(),
-            Measure::Hits => {
-                requests[Band::Fresh as usize].saturating_add(requests[Band::Refresh as usize])
-            }
-            Measure::HitBytes => {
-                bytes[Band::Fresh as usize].saturating_add(bytes[Band::Refresh as usize])
-            }
+            Measure::Hits => requests[Band::Fresh as usize].saturating_add(requests[Band::Refresh as usize]),
+            Measure::HitBytes => bytes[Band::Fresh as usize].saturating_add(bytes[Band::Refresh as usize]),
             Measure::RefreshHits => requests[Band::Refresh as usize],
             Measure::Misses => requests[Band::Miss as usize],
             Measure::MissBytes => bytes[Band::Miss as usize],
@@ -253,15 +245,13 @@ mod tests {
     use proptest::prelude::*;
 
     fn counts() -> impl Strategy<Value = Counts> {
-        (any::<[u32; 5]>(), any::<[u32; 5]>(), any::<[u32; 3]>()).prop_map(
-            |(requests, bytes, rest)| Counts {
-                requests: requests.map(u64::from),
-                bytes: bytes.map(u64::from),
-                origin_bytes: rest[0].into(),
-                timed: rest[1].into(),
-                time_ms: rest[2].into(),
-            },
-        )
+        (any::<[u32; 5]>(), any::<[u32; 5]>(), any::<[u32; 3]>()).prop_map(|(requests, bytes, rest)| Counts {
+            requests: requests.map(u64::from),
+            bytes: bytes.map(u64::from),
+            origin_bytes: rest[0].into(),
+            timed: rest[1].into(),
+            time_ms: rest[2].into(),
+        })
     }
 
     proptest! {
@@ -286,19 +276,11 @@ mod tests {
     #[test]
     fn sums_saturate() {
         let mut counts = Counts::default();
-        let entry = Increment {
-            band: Band::Miss,
-            bytes: u64::MAX - 1,
-            origin_bytes: u64::MAX,
-            timed: 1,
-            time_ms: u64::MAX,
-        };
+        let entry =
+            Increment { band: Band::Miss, bytes: u64::MAX - 1, origin_bytes: u64::MAX, timed: 1, time_ms: u64::MAX };
         counts.record(&entry);
         counts.record(&entry);
-        assert_eq!(
-            (counts.all_bytes(), counts.time_ms, counts.all_requests()),
-            (u64::MAX, u64::MAX, 2)
-        );
+        assert_eq!((counts.all_bytes(), counts.time_ms, counts.all_requests()), (u64::MAX, u64::MAX, 2));
     }
 
     #[test]

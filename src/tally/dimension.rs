@@ -62,9 +62,7 @@ impl Dimension {
 
     /// The dimension of that name.
     pub fn by_name(name: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|dimension| dimension.name() == name)
+        Self::ALL.into_iter().find(|dimension| dimension.name() == name)
     }
 
     /// True for the dimensions with a handful of keys, which are published at every tick; the others are at full ticks.

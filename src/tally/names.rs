@@ -13,11 +13,7 @@ struct Chunk {
 
 impl Chunk {
     fn name(&self, index: usize) -> &[u8] {
-        let start = if index == 0 {
-            0
-        } else {
-            self.ends[index - 1] as usize
-        };
+        let start = if index == 0 { 0 } else { self.ends[index - 1] as usize };
         &self.text[start..self.ends[index] as usize]
     }
 }
@@ -51,10 +47,7 @@ impl Names {
     #[inline]
     pub fn name(&self, id: u32) -> &[u8] {
         let (chunk, index) = (id as usize / CHUNK, id as usize % CHUNK);
-        self.full
-            .get(chunk)
-            .map_or(&self.open, |full| full)
-            .name(index)
+        self.full.get(chunk).map_or(&self.open, |full| full).name(index)
     }
 
     /// How many names there are.
@@ -102,9 +95,6 @@ mod tests {
         names.push(b"");
         names.push(b"a");
         names.push(b"");
-        assert_eq!(
-            (names.name(0), names.name(1), names.name(2)),
-            (&b""[..], &b"a"[..], &b""[..])
-        );
+        assert_eq!((names.name(0), names.name(1), names.name(2)), (&b""[..], &b"a"[..], &b""[..]));
     }
 }

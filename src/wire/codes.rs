@@ -68,8 +68,7 @@ impl Class {
     /// All `miss.*` classes.
     pub fn is_miss(self) -> bool {
         use Class::{
-            MissCacheFailed, MissChanged, MissClientNoCache, MissConditional, MissExpired,
-            MissPlain, MissRedirect,
+            MissCacheFailed, MissChanged, MissClientNoCache, MissConditional, MissExpired, MissPlain, MissRedirect,
         };
         matches!(
             self,
@@ -170,10 +169,7 @@ pub fn result_name(code: i64) -> Cow<'static, str> {
 
 /// The result code of that printed name.
 pub fn result_by_name(name: &str) -> Option<i64> {
-    RESULTS
-        .iter()
-        .find(|(_, printed, _)| *printed == name)
-        .map(|(code, ..)| i64::from(*code))
+    RESULTS.iter().find(|(_, printed, _)| *printed == name).map(|(code, ..)| i64::from(*code))
 }
 
 /// The printed name of a hierarchy route; unknown ones as `UNKNOWN(n)`.
@@ -246,21 +242,14 @@ mod tests {
         for (code, name, class) in cases {
             assert_eq!((&*result_name(*code), result_class(*code)), (*name, *class));
         }
-        assert_eq!(
-            RESULTS.len(),
-            RESULT.iter().filter(|(name, _)| !name.is_empty()).count(),
-            "a character twice"
-        );
+        assert_eq!(RESULTS.len(), RESULT.iter().filter(|(name, _)| !name.is_empty()).count(), "a character twice");
     }
 
     #[test]
     fn routes_have_their_printed_names() {
-        for (code, name) in [
-            (b'0', "EMPTY"),
-            (b'2', "DIRECT"),
-            (b'y', "TIMEOUT_TIMEOUT_SSL_PARENT_MISS"),
-            (b'!', "UNKNOWN(33)"),
-        ] {
+        for (code, name) in
+            [(b'0', "EMPTY"), (b'2', "DIRECT"), (b'y', "TIMEOUT_TIMEOUT_SSL_PARENT_MISS"), (b'!', "UNKNOWN(33)")]
+        {
             assert_eq!(route_name(code.into()), name);
         }
         assert_eq!(route_name(-5), "UNKNOWN(-5)");

@@ -6,10 +6,8 @@
 
 use std::net::IpAddr;
 
-/// First field of every segment.
-const COOKIE: u32 = 0x0ace_face;
-/// Seconds, microseconds, length.
-const ENTRY_HEADER_LEN: usize = 16;
+use super::segment::{COOKIE, ENTRY_HEADER_LEN, HEADER_LEN, HEADER_LEN_3};
+
 /// The writer counts entries in 16 bits.
 const MOST_ENTRIES: u32 = u16::MAX as u32;
 /// Traffic Server's `log_buffer_size` unless configured.
@@ -32,7 +30,7 @@ mod at {
     pub const FIELD_TYPES: usize = 64;
 }
 
-const _: () = assert!(at::STRINGS + 5 * 4 == at::DATA && at::DATA + 4 == at::FIELD_TYPES);
+const _: () = assert!(at::STRINGS + 5 * 4 == at::DATA && at::DATA + 4 == HEADER_LEN && HEADER_LEN == at::FIELD_TYPES);
 
 /// One stored value, in the framing that it has on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,8 +87,8 @@ impl Version {
 
     const fn header_len(self) -> usize {
         match self {
-            Self::V2 => 64,
-            Self::V3 => 72,
+            Self::V2 => HEADER_LEN,
+            Self::V3 => HEADER_LEN_3,
         }
     }
 }
@@ -178,13 +176,8 @@ impl SegmentWriter {
         put_u32(&mut bytes, at::FORMAT_TYPE, header.format_type);
         put_u32(&mut bytes, at::FLAGS, header.flags);
         bytes[at::SIGNATURE..at::SIGNATURE + 8].copy_from_slice(&header.signature.to_le_bytes());
-        let strings = [
-            header.format_name,
-            header.field_list,
-            header.print_template,
-            header.source_host,
-            header.file_name,
-        ];
+        let strings =
+            [header.format_name, header.field_list, header.print_template, header.source_host, header.file_name];
         for (index, string) in strings.into_iter().enumerate() {
             if string.is_empty() {
                 continue;
@@ -198,21 +191,14 @@ impl SegmentWriter {
             pad_to(&mut bytes, 2, header.padding);
             let start = bytes.len();
             put_u32(&mut bytes, at::FIELD_TYPES, offset(start));
-            let count = u16::try_from(header.field_types.len())
-                .expect("a format has fewer than 65 536 fields");
+            let count = u16::try_from(header.field_types.len()).expect("a format has fewer than 65 536 fields");
             bytes.extend_from_slice(&count.to_le_bytes());
             bytes.extend_from_slice(header.field_types);
         }
         pad_to(&mut bytes, 8, header.padding);
         let data_at = bytes.len();
         put_u32(&mut bytes, at::DATA, offset(data_at));
-        let mut writer = Self {
-            bytes,
-            capacity,
-            data_at,
-            entry_count: 0,
-            padding: header.padding,
-        };
+        let mut writer = Self { bytes, capacity, data_at, entry_count: 0, padding: header.padding };
         writer.restart(low_timestamp);
         writer
     }
@@ -222,12 +208,7 @@ impl SegmentWriter {
     /// # Errors
     ///
     /// [`EncodeError::Full`]: finish this segment, restart, and push again. [`EncodeError::TooLong`]: no use.
-    pub fn push(
-        &mut self,
-        seconds: i64,
-        microseconds: i32,
-        values: &[Value<'_>],
-    ) -> Result<(), EncodeError> {
+    pub fn push(&mut self, seconds: i64, microseconds: i32, values: &[Value<'_>]) -> Result<(), EncodeError> {
         let len = ENTRY_HEADER_LEN + values.iter().map(Value::len).sum::<usize>();
         if self.data_at + len > self.capacity {
             return Err(EncodeError::TooLong { len });
@@ -309,19 +290,12 @@ impl SegmentWriter {
 /// Traffic Server folds an MD5 digest of the same bytes; nothing reads more into it than "the same object".
 pub fn signature(header: &Header<'_>) -> u64 {
     let kind: &[u8] = if header.flags & 1 != 0 { b"B" } else { b"A" };
-    let parts = [
-        header.field_list,
-        header.print_template,
-        header.file_name,
-        kind,
-    ];
+    let parts = [header.field_list, header.print_template, header.file_name, kind];
     // FNV-1a.
     parts
         .into_iter()
         .flatten()
-        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-            (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-        })
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// The first message of a connection: the secret, without NUL, behind its length.
@@ -384,11 +358,7 @@ mod tests {
     #[test]
     fn writes_the_worked_example_byte_for_byte() {
         let mut writer = SegmentWriter::new(&minimal(), 1_700_000_000);
-        let values = [
-            Value::Ip(Some(Ipv4Addr::new(192, 0, 2, 10).into())),
-            Value::Int(200),
-            Value::Text(b"GET"),
-        ];
+        let values = [Value::Ip(Some(Ipv4Addr::new(192, 0, 2, 10).into())), Value::Int(200), Value::Text(b"GET")];
         writer.push(1_700_000_000, 250_000, &values).unwrap();
         let expected = [
             "90000000",
@@ -403,10 +373,7 @@ mod tests {
             "c8000000000000004745540000000000",
         ]
         .concat();
-        let sent: String = message(writer.finish(1_700_000_003))
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let sent: String = message(writer.finish(1_700_000_003)).iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(sent, expected);
         assert_eq!(auth_message(b"foobar"), b"\x06\0\0\0foobar");
     }
@@ -423,10 +390,7 @@ mod tests {
             ..Header::default()
         };
         let writer = SegmentWriter::new(&squid, 0);
-        let offsets: Vec<u32> = (40..64)
-            .step_by(4)
-            .map(|at| u32_at(&writer.bytes, at))
-            .collect();
+        let offsets: Vec<u32> = (40..64).step_by(4).map(|at| u32_at(&writer.bytes, at)).collect();
         assert_eq!(offsets, [0x40, 0x46, 0x7e, 0x96, 0xaa, 0xb8]);
 
         let third = Header {
@@ -437,15 +401,9 @@ mod tests {
             ..squid
         };
         let writer = SegmentWriter::new(&third, 0);
-        let offsets: Vec<u32> = (40..72)
-            .step_by(4)
-            .map(|at| u32_at(&writer.bytes, at))
-            .collect();
+        let offsets: Vec<u32> = (40..72).step_by(4).map(|at| u32_at(&writer.bytes, at)).collect();
         assert_eq!(offsets, [72, 78, 134, 158, 179, 208, 194, 0]);
-        assert_eq!(
-            writer.bytes[194..208],
-            [12, 0, 1, 1, 4, 1, 1, 1, 3, 3, 3, 1, 3, 3]
-        );
+        assert_eq!(writer.bytes[194..208], [12, 0, 1, 1, 4, 1, 1, 1, 3, 3, 3, 1, 3, 3]);
     }
 
     #[test]
@@ -459,22 +417,13 @@ mod tests {
             (Value::Text(b"12345678"), b"12345678\0aaaaaaa"),
             (Value::EmptyText, b"\0aaaaaaa"),
             (Value::Ip(None), b"\0\0aaaaaa"),
-            (
-                Value::Ip(Some(Ipv4Addr::new(1, 2, 3, 4).into())),
-                b"\x02\0aa\x01\x02\x03\x04",
-            ),
-            (
-                Value::Ip(Some(v6)),
-                b"\x0a\0aa\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01aaaa",
-            ),
+            (Value::Ip(Some(Ipv4Addr::new(1, 2, 3, 4).into())), b"\x02\0aa\x01\x02\x03\x04"),
+            (Value::Ip(Some(v6)), b"\x0a\0aa\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01aaaa"),
             (Value::Raw(b"123456789"), b"123456789aaaaaaa"),
             (Value::Raw(b""), b""),
         ];
         for (value, bytes) in cases {
-            let header = Header {
-                padding: *b"aaaaaaaa",
-                ..Header::default()
-            };
+            let header = Header { padding: *b"aaaaaaaa", ..Header::default() };
             let mut writer = SegmentWriter::new(&header, 0);
             writer.push(7, 8, &[*value]).unwrap();
             let segment = writer.finish(0);
@@ -490,10 +439,7 @@ mod tests {
         let value = [Value::Text(b"0123456789")];
         assert_eq!(writer.push(1, 0, &value), Ok(()));
         assert_eq!(writer.push(1, 0, &value), Err(EncodeError::Full));
-        assert_eq!(
-            writer.push(1, 0, &[Value::Raw(&[0; 32])]),
-            Err(EncodeError::TooLong { len: 48 })
-        );
+        assert_eq!(writer.push(1, 0, &[Value::Raw(&[0; 32])]), Err(EncodeError::TooLong { len: 48 }));
         assert_eq!(writer.finish(2).len(), 104 + 32);
         writer.restart(3);
         assert!(writer.is_empty());
@@ -516,14 +462,8 @@ mod tests {
     #[test]
     fn objects_differ_in_their_signature() {
         let one = minimal();
-        let text = Header {
-            flags: 0,
-            ..one.clone()
-        };
-        let other = Header {
-            file_name: b"other.blog",
-            ..one.clone()
-        };
+        let text = Header { flags: 0, ..one.clone() };
+        let other = Header { file_name: b"other.blog", ..one.clone() };
         assert_ne!(signature(&one), signature(&text));
         assert_ne!(signature(&one), signature(&other));
         assert_eq!(signature(&one), signature(&one.clone()));

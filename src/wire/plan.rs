@@ -1,0 +1,401 @@
+//! Plans: a field list compiled into the steps that read what is counted and skip the rest.
+
+use super::bytes::{align8, i64_at, text_len};
+use super::fields::{self, Framing};
+use super::format::{ip_len, list_len, stored_len};
+
+/// What the statistics read of an entry, by logical field (spec/statistics.md 1). A field that the format lacks keeps its default;
+/// [`Plan::has`] tells.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Fields<'a> {
+    /// Client address, IPv4 as mapped; `None` for none.
+    pub client: Option<[u8; 16]>,
+    /// Cache result code.
+    pub result: i64,
+    /// Status sent to the client.
+    pub status: i64,
+    /// Bytes sent to the client.
+    pub bytes: i64,
+    /// Bytes of the origin's response body.
+    pub origin_bytes: i64,
+    /// Duration of the transaction in ms.
+    pub time_ms: i64,
+    /// Hierarchy route.
+    pub route: i64,
+    /// Entry type: 1 is inter-cache.
+    pub entry_type: i64,
+    /// Request method.
+    pub method: &'a [u8],
+    /// URL.
+    pub url: &'a [u8],
+    /// Server or parent asked.
+    pub server: &'a [u8],
+    /// Content type, with parameters if it comes from the header.
+    pub content_type: &'a [u8],
+}
+
+/// Logical fields that are integers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Number {
+    /// `crc`
+    Result,
+    /// `pssc`
+    Status,
+    /// `psql`, else `pscl`
+    Bytes,
+    /// `sscl`
+    OriginBytes,
+    /// `ttms`, else `ttmsf` (also ms), `tts` (seconds)
+    Time,
+    /// `phr`
+    Route,
+    /// `etype`
+    EntryType,
+}
+
+/// Logical fields that are texts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Text {
+    /// `cqhm`, else the method inside `cqtx`
+    Method,
+    /// `cquc`, `pquc`, `cqu` (`pqu` since 10.0), `cquuc`, the URL inside `cqtx`
+    Url,
+    /// `shn`, else `pqsn`
+    Server,
+    /// `psct`, else `{Content-Type}psh`
+    ContentType,
+}
+
+/// Which logical fields a format has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Has(u16);
+
+impl Has {
+    const CLIENT: u16 = 1 << 15;
+
+    fn number(number: Number) -> u16 {
+        1 << number as u16
+    }
+
+    fn text(text: Text) -> u16 {
+        1 << (8 + text as u16)
+    }
+
+    /// Does it have that number?
+    #[inline]
+    pub fn has_number(self, number: Number) -> bool {
+        self.0 & Self::number(number) != 0
+    }
+
+    /// Does it have that text?
+    #[inline]
+    pub fn has_text(self, text: Text) -> bool {
+        self.0 & Self::text(text) != 0
+    }
+
+    /// Does it have the client's address?
+    #[inline]
+    pub fn has_client(self) -> bool {
+        self.0 & Self::CLIENT != 0
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    Skip(usize),
+    SkipText,
+    SkipIp,
+    SkipOther(Framing),
+    /// The scheme of the URL. Traffic Server 7.1 to 9.2 stores 8 bytes too many behind the value `UNKNOWN`.
+    Scheme,
+    Number(Number, i64),
+    Text(Text),
+    Client,
+}
+
+/// A compiled field list.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    steps: Vec<Step>,
+    framings: Vec<Framing>,
+    has: Has,
+    has_scheme: bool,
+}
+
+/// For each logical field the symbols that can fill it, the best first, with the factor to its unit.
+const NUMBERS: [(Number, &[(&str, i64)]); 7] = [
+    (Number::Result, &[("crc", 1)]),
+    (Number::Status, &[("pssc", 1)]),
+    (Number::Bytes, &[("psql", 1), ("pscl", 1)]),
+    (Number::OriginBytes, &[("sscl", 1)]),
+    (Number::Time, &[("ttms", 1), ("ttmsf", 1), ("tts", 1000)]),
+    (Number::Route, &[("phr", 1)]),
+    (Number::EntryType, &[("etype", 1)]),
+];
+const TEXTS: [(Text, &[&str]); 4] = [
+    (Text::Method, &["cqhm", "cqtx"]),
+    (Text::Url, &["cquc", "pquc", "cqu", "pqu", "cquuc", "cqtx"]),
+    (Text::Server, &["shn", "pqsn"]),
+    (Text::ContentType, &["psct", "{content-type}psh"]),
+];
+const CLIENT: [&str; 2] = ["chi", "chih"];
+
+impl Plan {
+    /// Compiles a field list whose symbols store values in these framings, one for each symbol.
+    pub fn new(field_list: &str, framings: &[Framing]) -> Self {
+        let names: Vec<String> = field_list.split(',').map(canonical).collect();
+        // The symbol that fills a logical field: the best one that is stored; the first of several alike.
+        let find = |symbol: &str| (0..names.len()).find(|&at| names[at] == symbol && framings[at] != Framing::Absent);
+        let mut numbers = Vec::new();
+        for (number, symbols) in NUMBERS {
+            let best = symbols.iter().find_map(|(symbol, factor)| Some((find(symbol)?, *factor)));
+            numbers
+                .extend(best.filter(|(at, _)| framings[*at] == Framing::Int).map(|(at, factor)| (at, number, factor)));
+        }
+        let mut texts = Vec::new();
+        for (text, symbols) in TEXTS {
+            texts.extend(symbols.iter().find_map(|symbol| find(symbol)).map(|at| (at, text)));
+        }
+        let client = CLIENT.iter().find_map(|symbol| find(symbol)).filter(|&at| framings[at] == Framing::Ip);
+
+        let mut plan = Self { steps: Vec::new(), framings: framings.to_vec(), has: Has::default(), has_scheme: false };
+        for (at, framing) in framings.iter().enumerate() {
+            let text = |wanted: Text| texts.iter().any(|&(of, text)| of == at && text == wanted);
+            match framing {
+                Framing::Absent => {}
+                Framing::Int => match numbers.iter().find(|(of, ..)| *of == at) {
+                    Some(&(_, number, factor)) => plan.push(Step::Number(number, factor)),
+                    None => plan.push(Step::Skip(8)),
+                },
+                Framing::Pair => plan.push(Step::Skip(16)),
+                Framing::Record => plan.push(Step::Skip(32)),
+                Framing::Text if names[at] == "cqus" => plan.push(Step::Scheme),
+                Framing::Text => match texts.iter().find(|(of, _)| *of == at) {
+                    Some(&(_, text)) => plan.push(Step::Text(text)),
+                    None => plan.push(Step::SkipText),
+                },
+                Framing::Ip if client == Some(at) => plan.push(Step::Client),
+                Framing::Ip => plan.push(Step::SkipIp),
+                Framing::Request => {
+                    plan.push(if text(Text::Method) { Step::Text(Text::Method) } else { Step::SkipText });
+                    plan.push(if text(Text::Url) { Step::Text(Text::Url) } else { Step::SkipText });
+                    plan.push(Step::Skip(16));
+                }
+                Framing::List | Framing::Fallback(_) => plan.push(Step::SkipOther(*framing)),
+            }
+        }
+        plan
+    }
+
+    fn push(&mut self, step: Step) {
+        match step {
+            Step::Number(number, _) => self.has.0 |= Has::number(number),
+            Step::Text(text) => self.has.0 |= Has::text(text),
+            Step::Client => self.has.0 |= Has::CLIENT,
+            Step::Scheme => self.has_scheme = true,
+            _ => {}
+        }
+        // Neighbours that are only skipped are skipped at once.
+        if let (Step::Skip(more), Some(Step::Skip(len))) = (step, self.steps.last_mut()) {
+            *len += more;
+        } else {
+            self.steps.push(step);
+        }
+    }
+
+    /// Which logical fields there are.
+    #[inline]
+    pub fn has(&self) -> Has {
+        self.has
+    }
+
+    /// The framing of each symbol in this reading.
+    pub fn framings(&self) -> &[Framing] {
+        &self.framings
+    }
+
+    /// Reads an entry's values; `None` if they do not come out at its end: it is damaged, or the reading is wrong.
+    #[inline]
+    pub fn read<'a>(&self, payload: &'a [u8]) -> Option<Fields<'a>> {
+        if self.has_scheme {
+            // In the releases that mis-encode `UNKNOWN` it is always followed by 8 bytes too many.
+            return self.run::<true>(payload).or_else(|| self.run::<false>(payload));
+        }
+        self.run::<false>(payload)
+    }
+
+    /// Does the reading come out at the entry's end?
+    pub fn fits(&self, payload: &[u8]) -> bool {
+        self.read(payload).is_some()
+    }
+
+    #[inline]
+    fn run<'a, const LONG_UNKNOWN: bool>(&self, payload: &'a [u8]) -> Option<Fields<'a>> {
+        let mut fields = Fields::default();
+        let mut at = 0;
+        for step in &self.steps {
+            match *step {
+                Step::Skip(len) => at += len,
+                Step::Number(number, factor) => {
+                    let value = i64_at(payload, at)?;
+                    at += 8;
+                    match number {
+                        Number::Result => fields.result = value,
+                        Number::Status => fields.status = value,
+                        Number::Bytes => fields.bytes = value,
+                        Number::OriginBytes => fields.origin_bytes = value,
+                        Number::Time => fields.time_ms = value.saturating_mul(factor),
+                        Number::Route => fields.route = value,
+                        Number::EntryType => fields.entry_type = value,
+                    }
+                }
+                Step::Text(text) => {
+                    let rest = payload.get(at..)?;
+                    let len = text_len(rest)?;
+                    at += align8(len + 1);
+                    let value = &rest[..len];
+                    match text {
+                        Text::Method => fields.method = value,
+                        Text::Url => fields.url = value,
+                        Text::Server => fields.server = value,
+                        Text::ContentType => fields.content_type = value,
+                    }
+                }
+                Step::SkipText => at += align8(text_len(payload.get(at..)?)? + 1),
+                Step::Client => {
+                    let rest = payload.get(at..)?;
+                    at += ip_len(rest)?;
+                    fields.client = address(rest);
+                }
+                Step::SkipIp => at += ip_len(payload.get(at..)?)?,
+                Step::SkipOther(framing) => {
+                    let rest = payload.get(at..)?;
+                    at += match framing {
+                        Framing::List => list_len(rest)?,
+                        _ => stored_len(framing, rest)?,
+                    };
+                }
+                Step::Scheme => {
+                    let rest = payload.get(at..)?;
+                    let len = text_len(rest)?;
+                    at += align8(len + 1);
+                    if LONG_UNKNOWN && &rest[..len] == b"UNKNOWN" {
+                        at += 8;
+                    }
+                }
+            }
+        }
+        (at == payload.len()).then_some(fields)
+    }
+}
+
+/// A symbol without its slice; the name of a header in lower case.
+fn canonical(symbol: &str) -> String {
+    let symbol = fields::without_slice(symbol);
+    match fields::container(symbol) {
+        Some((name, container)) => format!("{{{}}}{container}", name.to_ascii_lowercase()),
+        None => symbol.to_owned(),
+    }
+}
+
+/// The address in an IP value, IPv4 as mapped IPv6; `None` for family 0, Unix sockets, and what is cut.
+#[inline]
+pub fn address(value: &[u8]) -> Option<[u8; 16]> {
+    match u16::from_le_bytes(*value.first_chunk()?) {
+        2 => {
+            let v4: [u8; 4] = *value.get(4..)?.first_chunk()?;
+            Some([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, v4[0], v4[1], v4[2], v4[3]])
+        }
+        10 | 28 | 30 => value.get(4..)?.first_chunk().copied(),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::format::{Format, walk};
+    use super::super::segment::{Segment, tests::EXAMPLE};
+    use super::*;
+
+    fn plan(list: &str) -> Plan {
+        let framings: Vec<Framing> = list
+            .split(',')
+            .map(|symbol| match fields::symbol(symbol) {
+                fields::Symbol::Known(framing) => framing,
+                fields::Symbol::Aggregate => Framing::Int,
+                fields::Symbol::Unknown => Framing::Absent,
+            })
+            .collect();
+        Plan::new(list, &framings)
+    }
+
+    #[test]
+    fn the_worked_example_is_read() {
+        let segment = Segment::parse(&EXAMPLE).unwrap();
+        let format = Format::new(segment.field_list(), None).unwrap();
+        let plan = format.plan(&segment);
+        let fields = plan.read(segment.entries().next().unwrap().payload).unwrap();
+        assert_eq!(fields.client.unwrap()[12..], [192, 0, 2, 10]);
+        assert_eq!((fields.status, fields.method), (200, &b"GET"[..]));
+        assert!(plan.has().has_client() && plan.has().has_text(Text::Method) && !plan.has().has_number(Number::Result));
+    }
+
+    #[test]
+    fn the_best_symbol_fills_a_logical_field() {
+        let mut payload = Vec::new();
+        for text in ["a://1/", "a://2/", "a://3/"] {
+            payload.extend_from_slice(text.as_bytes());
+            payload.extend_from_slice(&[0, 9]);
+        }
+        let url = |list| plan(list).read(&payload).unwrap().url;
+        assert_eq!(url("cqu,cquc,pquc"), b"a://2/");
+        assert_eq!(url("cquuc,cqu,caun"), b"a://2/");
+        assert_eq!(url("cquuc,caun,shn"), b"a://1/");
+        assert_eq!(url("pqu[0:9],cquuc,shn"), b"a://1/");
+        let times = |list| plan(list).read(&[7, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0]).unwrap().time_ms;
+        assert_eq!((times("tts,ttms"), times("ttmsf,tts"), times("tts,psql"), times("ttms,ttms")), (2, 7, 7000, 7));
+    }
+
+    #[test]
+    fn entries_that_do_not_come_out_at_their_end_are_damaged() {
+        let plan = plan("chi,pssc,cqhm");
+        let payload = &EXAMPLE[120..];
+        for cut in 0..payload.len() {
+            assert_eq!(plan.read(&payload[..cut]), None, "{cut}");
+        }
+        let mut long = payload.to_vec();
+        long.extend_from_slice(&[0; 8]);
+        assert_eq!(plan.read(&long), None);
+    }
+
+    #[test]
+    fn a_mis_encoded_scheme_is_skipped() {
+        let plan = plan("cqus,pssc");
+        let status = |payload: &[u8]| plan.read(payload).map(|fields| fields.status);
+        assert_eq!(status(b"http\0xxx\xc8\0\0\0\0\0\0\0"), Some(200));
+        assert_eq!(status(b"UNKNOWN\0garbage!\xc8\0\0\0\0\0\0\0"), Some(200));
+        assert_eq!(status(b"UNKNOWN\0\xc8\0\0\0\0\0\0\0"), Some(200));
+        assert_eq!(status(b"http\0xxxgarbage!\xc8\0\0\0\0\0\0\0"), None);
+    }
+
+    #[test]
+    fn the_plan_agrees_with_the_plain_walk() {
+        let list = "cqtx,{X}record,cqah,{A}cqh??chi,sshv,chi,psql";
+        let plan = plan(list);
+        let mut payload = b"GET\0....http://a/b\0.....1.......1.......".to_vec();
+        payload.extend_from_slice(&[b'r'; 32]);
+        payload.extend_from_slice(b"Age\0\0Via\0x\0\0....");
+        payload.extend_from_slice(&(-2_i64).to_le_bytes());
+        payload.extend_from_slice(&[2, 0, 9, 9, 127, 0, 0, 1]);
+        payload.extend_from_slice(&[1; 16]);
+        payload.extend_from_slice(&[2, 0, 9, 9, 127, 0, 0, 2]);
+        payload.extend_from_slice(&77_i64.to_le_bytes());
+        let fields = plan.read(&payload).unwrap();
+        assert_eq!((fields.method, fields.url, fields.bytes), (&b"GET"[..], &b"http://a/b"[..], 77));
+        let mut seen = Vec::new();
+        walk(plan.framings(), &payload, |_, _, value| seen.push(value.len())).unwrap();
+        assert_eq!(seen, [44, 32, 16, 16, 16, 8, 8].map(|len| if len == 44 { 40 } else { len }));
+    }
+}
