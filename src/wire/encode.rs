@@ -334,6 +334,9 @@ fn pad_to(bytes: &mut Vec<u8>, multiple: usize, padding: [u8; 8]) {
 }
 
 #[cfg(test)]
+mod properties;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use std::net::{Ipv4Addr, Ipv6Addr};
