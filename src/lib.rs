@@ -1,7 +1,11 @@
 //! Visulate.
 #![allow(missing_docs)]
+pub mod clock;
 pub mod demo;
+pub mod engine;
 pub mod merger;
 pub mod replay;
+pub mod source;
+pub mod system;
 pub mod tally;
 pub mod wire;

@@ -46,11 +46,13 @@ pub struct Entry<'a> {
     pub client_rank: usize,
     /// Rank of the site, from 0.
     pub site_rank: usize,
+    /// Who asked.
     pub client: IpAddr,
     /// Whole URL.
     pub url: &'a [u8],
     /// Where the answer came from; `-` is empty.
     pub server: &'a [u8],
+    /// What became of the request.
     pub outcome: Outcome,
 }
 
@@ -145,9 +147,9 @@ impl Generator {
         self.plan
     }
 
-    /// The cluster that it invented.
-    pub fn world(&self) -> &World {
-        &self.world
+    /// The registrable domains of the sites, most requested first.
+    pub fn site_names(&self) -> impl Iterator<Item = &str> {
+        self.world.sites.iter().map(|site| site.name.as_str())
     }
 
     /// The next entry, if its time is before `until_ms` (Unix milliseconds).

@@ -38,6 +38,7 @@ pub struct Outcome {
     pub status: u16,
     /// Header and body.
     pub bytes: u64,
+    /// Such as `GET`.
     pub method: &'static str,
     /// Hierarchy route, a character.
     pub route: u8,

@@ -9,6 +9,9 @@ const SECTIONS: [&str; 12] = [
 const RESOURCES: [&str; 10] =
     ["users", "items", "orders", "search", "feed", "sessions", "prices", "config", "events", "status"];
 
+const PACKAGES: [&str; 10] =
+    ["browser", "compiler", "driver", "editor", "firmware", "fonts", "kernel", "levels", "shell", "textures"];
+
 /// Appends the path and query of the object at `rank` (from 1), whose scattered number is `object`, as it is at `unix`.
 pub fn push_path(url: &mut Vec<u8>, kind: Kind, media: Media, rank: u64, object: u64, unix: i64) {
     let id = object & 0x00ff_ffff;
@@ -35,7 +38,7 @@ pub fn push_path(url: &mut Vec<u8>, kind: Kind, media: Media, rank: u64, object:
         Media::Video => write!(url, "/vod/{:05x}/seg-{:04}.m4s", object >> 44, id % 900),
         Media::Audio => write!(url, "/tracks/{:05x}/{:03}.m4a", object >> 44, id % 40),
         Media::Archive => {
-            write!(url, "/dist/22.4/main/binary-amd64/{}-{id:06x}.tar.xz", pick(&RESOURCES))
+            write!(url, "/dist/22.4/main/binary-amd64/{}-{id:06x}.tar.xz", pick(&PACKAGES))
         }
         Media::Tile => {
             write!(url, "/tiles/{}/{}/{}.pbf", 6 + object % 9, (object >> 8) % 512, id % 512)

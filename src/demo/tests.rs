@@ -185,7 +185,7 @@ fn the_incident_moves_the_whole_cluster_by_a_few_points() {
 #[test]
 fn urls_are_whole_and_belong_to_their_site() {
     let mut generator = Generator::new(plan(5, 2_000, 3));
-    let names: Vec<String> = generator.world().sites.iter().map(|site| site.name.clone()).collect();
+    let names: Vec<String> = generator.site_names().map(str::to_owned).collect();
     while let Some(entry) = generator.next_before(START * 1000) {
         let url = std::str::from_utf8(entry.url).unwrap();
         let (scheme, rest) = url.split_once("://").unwrap();

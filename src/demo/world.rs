@@ -115,7 +115,7 @@ impl Media {
             Self::Png => (8e3, 1.2),
             Self::Video => (900e3, 0.7),
             Self::Audio => (240e3, 0.5),
-            Self::Archive => (1.5e6, 1.8),
+            Self::Archive => (900e3, 1.3),
             Self::Tile => (20e3, 0.9),
         }
     }
@@ -222,7 +222,7 @@ pub struct World {
 impl World {
     /// The cluster of `seed`.
     pub fn new(seed: u64) -> Self {
-        let mut rng = Rng::new(mix(seed ^ 0x776f_726c_64));
+        let mut rng = Rng::new(mix(seed ^ 0x0057_6f72_6c64));
         let site_draw = Alias::zipf(SITE_COUNT, SITE_EXPONENT);
         let sites = sites(&mut rng);
         let clients = clients(&mut rng, &site_draw);
@@ -297,14 +297,15 @@ fn sites(rng: &mut Rng) -> Vec<Site> {
     let mean: f64 = names.iter().zip(&weights).map(|((_, _, miss), weight)| miss * weight / sum).sum();
     names
         .into_iter()
-        .map(|(name, kind, miss)| {
-            let scheme = if rng.chance(0.9) { "https" } else { "http" };
+        .enumerate()
+        .map(|(rank, (name, kind, miss))| {
+            let scheme = if rank < LEADING.len() || rng.chance(0.85) { "https" } else { "http" };
             let hosts = kind.hosts();
             let count = 1 + rng.below(hosts.len() as u32) as usize;
             Site {
                 roots: hosts[..count].iter().map(|host| format!("{scheme}://{host}{name}")).collect(),
                 miss_share: (miss * MISS_SHARE / mean).min(0.97),
-                log_objects: (40.0 * (1000_f64).powf(rng.unit())).ln(),
+                log_objects: (20.0 * (200_f64).powf(rng.unit())).ln(),
                 salt: rng.bits(),
                 media: Alias::new(&kind.media().iter().map(|(_, weight)| f64::from(*weight)).collect::<Vec<_>>()),
                 name,

@@ -6,7 +6,7 @@ use std::sync::{Arc, mpsc};
 use tokio::sync::{oneshot, watch};
 
 use super::{Snapshot, Table};
-use crate::tally::Dimension;
+use crate::tally::{Dimension, Part};
 
 /// What can be asked of the merger.
 #[derive(Debug)]
@@ -22,6 +22,8 @@ pub enum Command {
         /// Gets the tick's number.
         done: oneshot::Sender<u64>,
     },
+    /// A worker's part.
+    Part(Box<Part>),
     /// Take what the workers still have, publish it, and end.
     Stop,
 }

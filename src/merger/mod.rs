@@ -3,7 +3,11 @@
 //! A thread of its own, which nobody waits for. Views and answers are made from its snapshots elsewhere.
 
 pub mod handle;
+mod nodes;
+mod run;
 pub mod snapshot;
+pub mod tables;
 
 pub use handle::{Command, Handle, Stopped, Watch};
+pub use run::{Config, Merger};
 pub use snapshot::{Node, NodeState, Snapshot, Table};

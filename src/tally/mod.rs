@@ -2,12 +2,21 @@
 //!
 //! Pure: nothing here knows where entries came from, what time it is, or who will look.
 
+pub mod caps;
 pub mod counts;
 pub mod dimension;
+pub mod door;
+pub mod link;
 pub mod names;
+pub mod part;
 pub mod rejected;
+pub mod shard;
+pub mod table;
 
+pub use caps::Caps;
 pub use counts::{Band, Counts, Entries, Measure};
 pub use dimension::Dimension;
 pub use names::Names;
+pub use part::Part;
 pub use rejected::{Cause, Rejected};
+pub use shard::Shard;

@@ -1,0 +1,301 @@
+//! The merger's thread: asks for parts at each tick, adds them, publishes.
+
+use std::io;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, mpsc};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+
+use super::handle::{Command, Handle, Watched};
+use super::nodes::Nodes;
+use super::snapshot::{LastRefused, Memory, Snapshot};
+use super::tables::Tables;
+use crate::clock::Clock;
+use crate::tally::door::Door;
+use crate::tally::link::{Far, Link, TickRequest, link};
+use crate::tally::rejected::Amount;
+use crate::tally::table::Seed;
+use crate::tally::{Caps, Cause, Counts, Dimension, Entries, Part, Rejected};
+
+/// Time between ticks.
+pub const TICK: Duration = Duration::from_millis(250);
+
+/// Every how many ticks the large dimensions come too.
+pub const FULL: u64 = 4;
+
+/// How long a tick waits for the slowest worker; what is late comes with the next.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+/// The same for a driven clock, where a step must be complete.
+const DRIVEN_PATIENCE: Duration = Duration::from_secs(30);
+
+/// Above this share of a core, for [`SATURATED_FOR`], a worker can't keep up.
+const SATURATED: f64 = 0.8;
+const SATURATED_FOR: Duration = Duration::from_secs(10);
+
+/// What the merger is told.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// How many workers will send parts.
+    pub workers: usize,
+    /// Caps of the tables.
+    pub caps: Caps,
+    /// The operator's `--memory`, bytes.
+    pub memory: u64,
+    /// The process's hash seed.
+    pub seed: Seed,
+    /// The engine's clock.
+    pub clock: Clock,
+    /// What happens at the door.
+    pub door: Arc<Door>,
+}
+
+/// The running merger.
+#[derive(Debug)]
+pub struct Merger {
+    handle: Handle,
+    thread: JoinHandle<()>,
+}
+
+impl Merger {
+    /// Starts the thread. Gives one link for each worker.
+    ///
+    /// # Errors
+    ///
+    /// If no thread can be had.
+    pub fn spawn(config: Config) -> io::Result<(Self, Vec<Link>)> {
+        let (commands, received) = mpsc::channel();
+        let (links, fars) = (0..config.workers)
+            .map(|worker| {
+                let commands = commands.clone();
+                // Once the merger has ended nobody needs the part.
+                link(worker, move |part| drop(commands.send(Command::Part(part))))
+            })
+            .unzip();
+        let now = config.clock.now();
+        let first = Arc::new(Snapshot { as_of: now, started: now, ..Snapshot::default() });
+        let (publish, snapshots) = watch::channel(first);
+        let watched: Watched = Arc::new([const { AtomicU32::new(0) }; Dimension::COUNT]);
+        let handle = Handle::new(snapshots, commands, watched.clone());
+        let mut run = Run {
+            tables: Tables::new(&config.caps, config.workers, &config.seed),
+            nodes: Nodes::new(config.workers),
+            busy: vec![Busy::default(); config.workers],
+            table_bytes: vec![0; config.workers],
+            buffer_bytes: vec![0; config.workers],
+            pending: Vec::new(),
+            sums: Sums::default(),
+            tick: 0,
+            full_tick: 0,
+            started: now,
+            fars,
+            received,
+            publish,
+            watched,
+            config,
+        };
+        run.publish(true);
+        let thread = std::thread::Builder::new().name("merger".into()).spawn(move || run.run())?;
+        Ok((Self { handle, thread }, links))
+    }
+
+    /// The way to its snapshots.
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// Takes what the workers still have, publishes it, and ends. The workers must still be running.
+    pub fn stop(self) {
+        // If it has ended already, it has nothing more to publish.
+        let _ = self.handle.command(Command::Stop);
+        drop(self.handle);
+        let _ = self.thread.join();
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Sums {
+    total: Counts,
+    entries: Entries,
+    stream_bytes: u64,
+    rejected: Rejected,
+}
+
+/// How busy one worker is.
+#[derive(Clone, Copy, Debug, Default)]
+struct Busy {
+    last: Option<(Instant, u64)>,
+    above_since: Option<Instant>,
+}
+
+impl Busy {
+    fn update(&mut self, cpu_ns: u64, now: Instant) {
+        let Some((before, cpu_before)) = self.last else {
+            self.last = Some((now, cpu_ns));
+            return;
+        };
+        let wall = now.duration_since(before);
+        if wall < Duration::from_secs(1) {
+            return;
+        }
+        self.last = Some((now, cpu_ns));
+        if cpu_ns.saturating_sub(cpu_before) as f64 / wall.as_nanos() as f64 > SATURATED {
+            self.above_since.get_or_insert(before);
+        } else {
+            self.above_since = None;
+        }
+    }
+
+    fn saturated(&self, now: Instant) -> bool {
+        self.above_since.is_some_and(|since| now.duration_since(since) >= SATURATED_FOR)
+    }
+}
+
+struct Run {
+    config: Config,
+    tables: Tables,
+    nodes: Nodes,
+    busy: Vec<Busy>,
+    table_bytes: Vec<u64>,
+    buffer_bytes: Vec<u64>,
+    /// Parts that arrived since the last publication: they are added together, so that what is asked for meanwhile is of one tick.
+    pending: Vec<Box<Part>>,
+    sums: Sums,
+    tick: u64,
+    full_tick: u64,
+    started: u64,
+    fars: Vec<Far>,
+    received: mpsc::Receiver<Command>,
+    publish: watch::Sender<Arc<Snapshot>>,
+    watched: Watched,
+}
+
+impl Run {
+    fn run(&mut self) {
+        let mut next = Instant::now() + TICK;
+        loop {
+            let wait = if self.config.clock.is_driven() {
+                Duration::from_secs(3600)
+            } else {
+                next.saturating_duration_since(Instant::now())
+            };
+            match self.received.recv_timeout(wait) {
+                Ok(Command::Drive { full, done, .. }) => {
+                    self.tick(full, DRIVEN_PATIENCE);
+                    // Whoever drives may have gone.
+                    let _ = done.send(self.tick);
+                }
+                Ok(Command::Stop) => {
+                    self.tick(true, PATIENCE);
+                    return;
+                }
+                Ok(command) => self.handle(command),
+                Err(mpsc::RecvTimeoutError::Timeout) => {
+                    if !self.config.clock.is_driven() {
+                        self.tick((self.tick + 1).is_multiple_of(FULL), PATIENCE);
+                        // A late tick does not make the next ones come in a burst.
+                        next = (next + TICK).max(Instant::now());
+                    }
+                }
+                Err(mpsc::RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    fn handle(&mut self, command: Command) {
+        match command {
+            Command::Part(part) => self.pending.push(part),
+            Command::Want(dimension, reply) => {
+                // Whoever asked may have gone.
+                let _ = reply.send(self.tables.table(dimension));
+            }
+            Command::Drive { .. } | Command::Stop => {}
+        }
+    }
+
+    /// One tick: ask, wait for all workers (at most `patience`), add, publish.
+    fn tick(&mut self, full: bool, patience: Duration) {
+        self.tick += 1;
+        if full {
+            self.full_tick = self.tick;
+        }
+        for far in &self.fars {
+            far.ask(TickRequest { tick: self.tick, full_tick: self.full_tick });
+        }
+        let deadline = Instant::now() + patience;
+        while self.pending.iter().filter(|part| part.tick == self.tick).count() < self.fars.len() {
+            match self.received.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(command) => self.handle(command),
+                Err(_) => break,
+            }
+        }
+        self.publish(full);
+    }
+
+    fn publish(&mut self, full: bool) {
+        let now = self.config.clock.now();
+        let instant = Instant::now();
+        let mut full = full;
+        for part in std::mem::take(&mut self.pending) {
+            // A late part brings the large tables up to date at this tick instead.
+            full |= part.full;
+            self.add(&part, now, instant);
+            self.fars[part.worker].give_back(part);
+        }
+        if full {
+            self.full_tick = self.tick;
+        }
+        self.tables.tick(self.tick, now, full);
+        let tables = Dimension::ALL.map(|dimension| {
+            let watched = self.watched[dimension as usize].load(Ordering::Relaxed) > 0;
+            (dimension.is_small() || watched).then(|| self.tables.table(dimension))
+        });
+        let (merger, copies) = self.tables.bytes();
+        let mut rejected = self.sums.rejected;
+        rejected.add(Cause::Limit, &Amount { connections: self.config.door.limited(), ..Amount::default() });
+        let last_refused = self.config.door.last_refused();
+        self.publish.send_replace(Arc::new(Snapshot {
+            tick: self.tick,
+            full,
+            full_tick: self.full_tick,
+            as_of: now,
+            started: self.started,
+            total: self.sums.total,
+            entries: self.sums.entries,
+            stream_bytes: self.sums.stream_bytes,
+            rejected,
+            accepted: self.config.door.accepted(),
+            last_refused: last_refused.map(|last| LastRefused { at: last.at, peer: last.peer, cause: last.cause }),
+            nodes: self.nodes.snapshot(&self.tables, now),
+            memory: Memory {
+                parts: vec![
+                    ("connections", self.buffer_bytes.iter().sum()),
+                    ("workers", self.table_bytes.iter().sum()),
+                    ("merger", merger),
+                    ("snapshot", copies),
+                ],
+                cap: self.config.memory,
+            },
+            saturated: self.busy.iter().any(|busy| busy.saturated(instant)),
+            tables,
+        }));
+    }
+
+    fn add(&mut self, part: &Part, now: u64, instant: Instant) {
+        self.sums.total.merge(&part.total);
+        self.sums.entries.merge(&part.entries);
+        self.sums.stream_bytes += part.stream_bytes;
+        self.sums.rejected.merge(&part.rejected);
+        self.tables.add(part);
+        for update in &part.nodes {
+            if let Some(row) = self.tables.row(Dimension::Node, part.worker, update.row) {
+                self.nodes.update(row, part.worker, update, now);
+            }
+        }
+        self.busy[part.worker].update(part.cpu_ns, instant);
+        self.table_bytes[part.worker] = part.table_bytes;
+        self.buffer_bytes[part.worker] = part.buffer_bytes;
+    }
+}

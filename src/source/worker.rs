@@ -1,0 +1,286 @@
+//! A worker: one thread, one runtime, its connections, its buffers and its tables. Nothing of it is shared.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::net::Shutdown;
+use std::rc::Rc;
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+use tokio::sync::watch;
+use tokio::task::{JoinSet, LocalSet};
+
+use super::buffer::{Budget, Buffer};
+use super::door::{Accepted, Event, Load};
+use super::reader::{Epoll, Reader, Socket, Uring, uring_runtime};
+use super::session::{Session, Shared};
+use super::{Limits, Secret, Stage};
+use crate::clock::Clock;
+use crate::tally::link::Link;
+use crate::tally::rejected::Amount;
+use crate::tally::table::Seed;
+use crate::tally::{Caps, Cause, Shard};
+use crate::wire::format::Formats;
+
+/// What a worker is told.
+pub struct Setup {
+    /// Its number.
+    pub number: usize,
+    /// To the merger.
+    pub link: Link,
+    /// Connections dealt to it.
+    pub new: UnboundedReceiver<Accepted>,
+    /// What it tells the door of its load.
+    pub load: Arc<Load>,
+    /// What it tells the door of its connections.
+    pub events: UnboundedSender<Event>,
+    /// What a connection must say first.
+    pub secret: Secret,
+    /// What strangers may do.
+    pub limits: Limits,
+    /// Caps of tables and buffers.
+    pub caps: Caps,
+    /// The process's hash seed.
+    pub seed: Seed,
+    /// The engine's clock.
+    pub clock: Clock,
+    /// Whether to stop.
+    pub stopping: watch::Receiver<Stage>,
+    /// Told once all connections have been read to their end.
+    pub drained: mpsc::Sender<()>,
+}
+
+/// Runs a worker in this thread until it is told to end. Tells `ready` once its runtime stands.
+pub fn run(setup: Setup, reader: &Reader, ready: &mpsc::Sender<io::Result<()>>) {
+    // Whoever started the worker waits for its word.
+    let say = |word| drop(ready.send(word));
+    match reader {
+        Reader::Uring => match uring_runtime() {
+            Ok(runtime) => {
+                say(Ok(()));
+                // It has a set of local tasks of its own.
+                runtime.block_on(work::<Uring>(setup));
+            }
+            Err(error) => say(Err(error)),
+        },
+        Reader::Epoll { .. } => match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+            Ok(runtime) => {
+                say(Ok(()));
+                LocalSet::new().block_on(&runtime, work::<Epoll>(setup));
+            }
+            Err(error) => say(Err(error)),
+        },
+    }
+}
+
+/// What the tasks of one worker share.
+struct Worker {
+    shared: RefCell<Shared>,
+    budget: Budget,
+    secret: Secret,
+    limits: Limits,
+    clock: Clock,
+    load: Arc<Load>,
+    events: UnboundedSender<Event>,
+    waiting: RefCell<Vec<Rc<dyn Waiting>>>,
+}
+
+/// A connection whose patience may run out.
+trait Waiting {
+    /// Ends the connection if what it waits for is overdue. False once the connection is gone.
+    fn sweep(&self, now: Instant, limits: &Limits) -> bool;
+
+    /// Lets the connection read what has arrived, and end.
+    fn drain(&self);
+}
+
+/// One connection, as the sweep sees it.
+struct Wait<S> {
+    socket: Rc<S>,
+    /// Since when it waits for the end of a message, and for which.
+    since: Cell<Option<(Instant, Cause)>>,
+    /// Why it is being ended.
+    doomed: Cell<Option<Cause>>,
+    gone: Cell<bool>,
+}
+
+impl<S: Socket> Waiting for Wait<S> {
+    fn sweep(&self, now: Instant, limits: &Limits) -> bool {
+        if let (Some((since, cause)), None) = (self.since.get(), self.doomed.get()) {
+            let limit = if cause == Cause::AuthTimeout { limits.auth } else { limits.message };
+            if now.duration_since(since) >= limit {
+                self.doomed.set(Some(cause));
+                self.socket.shutdown(Shutdown::Both);
+            }
+        }
+        !self.gone.get()
+    }
+
+    fn drain(&self) {
+        // What is in the socket can still be read; then comes the end.
+        self.socket.shutdown(Shutdown::Read);
+    }
+}
+
+async fn work<S: Socket>(setup: Setup) {
+    let Setup { number, mut link, mut new, load, events, secret, limits, caps, seed, clock, mut stopping, drained } =
+        setup;
+    let worker = Rc::new(Worker {
+        shared: RefCell::new(Shared { shard: Shard::new(number, &caps, &seed), formats: Formats::default() }),
+        budget: Budget::new(caps.connection_bytes),
+        secret,
+        limits,
+        clock,
+        load,
+        events,
+        waiting: RefCell::default(),
+    });
+    let mut connections = JoinSet::new();
+    let mut sweep = tokio::time::interval(sweep_every(&limits));
+    sweep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    // Ticks that this worker has answered, and full ones.
+    let mut answered_full = 0;
+    let (mut dealt, mut draining) = (true, false);
+    loop {
+        // All arms wait on things that lose nothing when they are dropped.
+        tokio::select! {
+            accepted = new.recv(), if dealt => match accepted {
+                Some(accepted) => worker.begin::<S>(accepted, &mut connections, draining),
+                None => dealt = false,
+            },
+            request = link.tick() => {
+                let Some(request) = request else { return };
+                if let Some(mut part) = link.spare() {
+                    let full = request.full_tick > answered_full;
+                    worker.hand_over(&mut part, request.tick, full);
+                    answered_full = request.full_tick.max(answered_full);
+                    link.send(part);
+                }
+            }
+            _ = sweep.tick() => worker.sweep(),
+            Some(_) = connections.join_next() => {}
+            changed = stopping.changed() => {
+                let stage = if changed.is_ok() { *stopping.borrow_and_update() } else { Stage::End };
+                if stage == Stage::End {
+                    return;
+                }
+                draining = true;
+                worker.waiting.borrow().iter().for_each(|waiting| waiting.drain());
+            }
+        }
+        // The door deals out what it still found, and goes.
+        if draining && !dealt && connections.is_empty() {
+            // Whoever waits may have gone.
+            let _ = drained.send(());
+            draining = false;
+        }
+    }
+}
+
+/// Often enough for the shortest limit, and never more than once a second otherwise.
+fn sweep_every(limits: &Limits) -> Duration {
+    (limits.auth.min(limits.message) / 4).clamp(Duration::from_millis(20), Duration::from_secs(1))
+}
+
+impl Worker {
+    fn begin<S: Socket>(self: &Rc<Self>, accepted: Accepted, connections: &mut JoinSet<()>, draining: bool) {
+        let Ok(buffer) = Buffer::new(&self.budget) else {
+            let amount = Amount { connections: 1, ..Amount::default() };
+            self.shared.borrow_mut().shard.reject(Cause::Limit, &amount, None);
+            self.end(&accepted.peer, accepted.address, Some(Cause::Limit));
+            return;
+        };
+        let socket = match S::new(accepted.stream) {
+            Ok(socket) => Rc::new(socket),
+            Err(error) => {
+                tracing::warn!("{}: the connection can't be read: {error}", accepted.peer);
+                self.end(&accepted.peer, accepted.address, None);
+                return;
+            }
+        };
+        let wait = Rc::new(Wait {
+            socket,
+            since: Cell::new(Some((Instant::now(), Cause::AuthTimeout))),
+            doomed: Cell::new(None),
+            gone: Cell::new(false),
+        });
+        if draining {
+            wait.drain();
+        }
+        self.waiting.borrow_mut().push(wait.clone());
+        let worker = self.clone();
+        connections.spawn_local(async move {
+            let mut session = Session::new(accepted.peer, worker.limits.segment);
+            let cause = worker.serve(&wait, &mut session, buffer).await;
+            wait.gone.set(true);
+            worker.log_dropped(&mut session);
+            worker.end(session.peer(), accepted.address, cause);
+        });
+    }
+
+    /// Reads one connection to its end; gives why it was refused, if it was.
+    async fn serve<S: Socket>(&self, wait: &Rc<Wait<S>>, session: &mut Session, mut buffer: Buffer) -> Option<Cause> {
+        loop {
+            let (read, bytes) = wait.socket.clone().read(buffer.take()).await;
+            let count = *read.as_ref().unwrap_or(&0);
+            buffer.put(bytes, count);
+            if count == 0 {
+                // The peer's end, an error, a limit, or the engine's stop.
+                return session.end(buffer.bytes(), wait.doomed.get(), &mut self.shared.borrow_mut());
+            }
+            self.load.read(count);
+            let now = self.clock.now();
+            let shared = &mut *self.shared.borrow_mut();
+            shared.shard.read(count);
+            let taken = session.take(buffer.bytes(), &self.secret, shared, now);
+            if taken.close.is_some() {
+                session.leave(shared);
+                return taken.close;
+            }
+            if buffer.consume(taken.used, taken.needed).is_err() {
+                return session.end(buffer.bytes(), Some(Cause::Limit), shared);
+            }
+            wait.since.set(match (session.is_authenticated(), buffer.bytes().is_empty()) {
+                (false, _) => wait.since.get(),
+                (true, true) => None,
+                (true, false) if taken.used > 0 || wait.since.get().is_none() => {
+                    Some((Instant::now(), Cause::MessageTimeout))
+                }
+                (true, false) => wait.since.get(),
+            });
+            self.log_dropped(session);
+        }
+    }
+
+    fn log_dropped(&self, session: &mut Session) {
+        if let Some((cause, count)) = session.take_dropped() {
+            // The door has gone only when all ends.
+            let _ = self.events.send(Event::Dropped { peer: session.peer().into(), cause, count });
+        }
+    }
+
+    fn end(&self, peer: &str, address: std::net::IpAddr, refused: Option<Cause>) {
+        self.load.closed();
+        // The door has gone only when all ends.
+        let _ = self.events.send(Event::Closed { peer: peer.into(), address, refused });
+    }
+
+    fn sweep(&self) {
+        let now = Instant::now();
+        self.waiting.borrow_mut().retain(|waiting| waiting.sweep(now, &self.limits));
+        self.load.age();
+    }
+
+    fn hand_over(&self, part: &mut crate::tally::Part, tick: u64, full: bool) {
+        self.shared.borrow_mut().shard.hand_over(part, tick, full);
+        part.buffer_bytes = self.budget.used() as u64;
+        part.cpu_ns = thread_cpu_ns();
+    }
+}
+
+/// Nanoseconds of CPU that this thread has used.
+fn thread_cpu_ns() -> u64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}

@@ -1,0 +1,89 @@
+//! One byte budget, and what it allows: the only place where caps come from.
+
+use super::Dimension;
+
+/// What the operator's `--memory` allows, in rows and bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Caps {
+    /// Rows of one worker's table, by dimension.
+    pub worker_rows: [usize; Dimension::COUNT],
+    /// Rows of the merger's table, by dimension.
+    pub merger_rows: [usize; Dimension::COUNT],
+    /// Bytes that the buffers of all connections of one worker may take.
+    pub connection_bytes: usize,
+}
+
+/// Bytes that a key may take on average: a table whose keys take more refuses new ones early.
+pub const KEY_BYTES: usize = 48;
+
+/// The longest key that is kept whole.
+pub const KEY_MAX: usize = 2048;
+
+/// Of a longer key these many bytes are kept, and a hash of the rest.
+pub const KEY_KEPT: usize = 2000;
+
+/// A worker's row: counts, mark, key, index, and its copies in the two parts that may be under way.
+const WORKER_ROW: usize = 400;
+
+/// The merger's row: counts, key, index, the workers' maps, and its copy in a snapshot.
+const MERGER_ROW: usize = 320;
+
+/// More rows than this are no table but a list of everything.
+const ROWS_MAX: usize = 4 << 20;
+
+/// Rows that even the smallest budget allows: enough for a small cluster.
+const ROWS_MIN: usize = 64;
+
+/// Share of the budget by dimension, in thousandths; small dimensions have fixed caps.
+const fn share(dimension: Dimension) -> usize {
+    match dimension {
+        Dimension::Client => 240,
+        Dimension::Site => 110,
+        Dimension::Host => 170,
+        Dimension::ClientSite => 420,
+        Dimension::Type => 30,
+        Dimension::Method => 15,
+        Dimension::Node => 5,
+        Dimension::Result | Dimension::Status | Dimension::Route => 3,
+    }
+}
+
+impl Caps {
+    /// Divides `memory` bytes: a quarter for connection buffers, three tenths for the workers' tables, and as much and half a tenth more
+    /// for the merger's and its snapshots. The rest is for browsers and answers under way.
+    pub fn new(memory: u64, workers: usize) -> Self {
+        let memory = usize::try_from(memory).unwrap_or(usize::MAX);
+        let workers = workers.max(1);
+        let rows = |bytes: usize, row: usize| {
+            Dimension::ALL.map(|dimension| (bytes / 1000 * share(dimension) / row).clamp(ROWS_MIN, ROWS_MAX))
+        };
+        Self {
+            worker_rows: rows(memory / 10 * 3 / workers, WORKER_ROW),
+            merger_rows: rows(memory / 20 * 7, MERGER_ROW),
+            connection_bytes: memory / 4 / workers,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn caps_grow_with_the_budget_and_stay_inside_it() {
+        for (memory, workers) in [(64 << 20, 2), (256 << 20, 2), (6 << 30, 8)] {
+            let caps = Caps::new(memory, workers);
+            let worker: usize = caps.worker_rows.iter().map(|rows| rows * WORKER_ROW).sum();
+            let merger: usize = caps.merger_rows.iter().map(|rows| rows * MERGER_ROW).sum();
+            let all = workers * (worker + caps.connection_bytes) + merger;
+            assert!(all as u64 <= memory, "{all} of {memory}");
+            assert!(caps.worker_rows[Dimension::Client as usize] > 2000, "{caps:?}");
+        }
+    }
+
+    #[test]
+    fn the_smallest_and_the_greatest_budget_are_usable() {
+        assert_eq!(Caps::new(0, 0).worker_rows, [ROWS_MIN; Dimension::COUNT]);
+        assert_eq!(Caps::new(u64::MAX, 1).merger_rows[Dimension::Client as usize], ROWS_MAX);
+    }
+}

@@ -1,0 +1,337 @@
+//! A worker's share of the numbers: all tables, fed segment by segment, emptied part by part.
+
+use super::Dimension;
+use super::caps::Caps;
+use super::counts::{Band, Counts, Entries, Increment};
+use super::part::{NodeUpdate, Part};
+use super::rejected::{Amount, Cause, Rejected};
+use super::table::{Aliases, Coded, Keyed, Paired, REFUSED, Seed};
+use crate::wire::codes::{self, Class};
+use crate::wire::format::Format;
+use crate::wire::host;
+use crate::wire::plan::{Fields, Has, Number, Text};
+use crate::wire::segment::Segment;
+
+/// Texts whose meaning is remembered: authorities, and content types.
+const ALIASES: usize = 16 * 1024;
+
+/// Log objects that are remembered for a node.
+const LOGS_MAX: usize = 32;
+
+/// The longest description of a log object.
+const LOG_LEN_MAX: usize = 512;
+
+/// Where the host of an authority is counted: rows of the host and of the site table.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    host: u32,
+    site: u32,
+}
+
+/// All tables of one worker.
+#[derive(Debug)]
+pub struct Shard {
+    worker: usize,
+    total: Counts,
+    entries: Entries,
+    rejected: Rejected,
+    stream_bytes: u64,
+    clients: Keyed,
+    sites: Keyed,
+    hosts: Keyed,
+    pairs: Paired,
+    results: Coded,
+    statuses: Coded,
+    methods: Keyed,
+    types: Keyed,
+    routes: Coded,
+    nodes: Keyed,
+    node_states: Vec<NodeState>,
+    changed_nodes: Vec<u32>,
+    places: Aliases<Place>,
+    type_rows: Aliases<u32>,
+    scratch: Vec<u8>,
+}
+
+#[derive(Debug, Default)]
+struct NodeState {
+    update: NodeUpdate,
+    logs: Vec<String>,
+    changed: bool,
+}
+
+/// What became of one segment's entries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counted {
+    /// Where they went.
+    pub entries: Entries,
+    /// Entries that were claimed but could not be walked, and the bytes they would be in.
+    pub lost: (u64, u64),
+}
+
+impl Shard {
+    /// Empty tables for one worker. `seed` is the process's.
+    pub fn new(worker: usize, caps: &Caps, seed: &Seed) -> Self {
+        let cap = |dimension: Dimension| caps.worker_rows[dimension as usize];
+        let keyed = |dimension| Keyed::new(seed.clone(), cap(dimension));
+        let coded = |dimension| Coded::new(seed.clone(), cap(dimension));
+        Self {
+            worker,
+            total: Counts::default(),
+            entries: Entries::default(),
+            rejected: Rejected::default(),
+            stream_bytes: 0,
+            clients: keyed(Dimension::Client),
+            sites: keyed(Dimension::Site),
+            hosts: keyed(Dimension::Host),
+            pairs: Paired::new(seed.clone(), cap(Dimension::ClientSite)),
+            results: coded(Dimension::Result),
+            statuses: coded(Dimension::Status),
+            methods: keyed(Dimension::Method),
+            types: keyed(Dimension::Type),
+            routes: coded(Dimension::Route),
+            nodes: keyed(Dimension::Node),
+            node_states: Vec::new(),
+            changed_nodes: Vec::new(),
+            places: Aliases::new(seed.clone(), ALIASES.min(cap(Dimension::Host))),
+            type_rows: Aliases::new(seed.clone(), ALIASES.min(cap(Dimension::Type))),
+            scratch: Vec::new(),
+        }
+    }
+
+    /// The row of a node; [`REFUSED`] if there is no room for another.
+    pub fn node(&mut self, name: &[u8], address: &str) -> u32 {
+        self.scratch.clear();
+        self.scratch.extend_from_slice(name);
+        self.scratch.push(b'@');
+        self.scratch.extend_from_slice(address.as_bytes());
+        let row = self.nodes.row(&self.scratch);
+        if row != REFUSED && row as usize == self.node_states.len() {
+            let update = NodeUpdate { row, ..NodeUpdate::default() };
+            self.node_states.push(NodeState { update, ..NodeState::default() });
+        }
+        row
+    }
+
+    /// A connection begins (or stops) to speak for a node.
+    pub fn node_connection(&mut self, node: u32, opened: bool) {
+        self.change_node(node, |update| {
+            update.connections = if opened { update.connections + 1 } else { update.connections.saturating_sub(1) };
+        });
+    }
+
+    /// A log object of a node, seen on a connection for the first time.
+    pub fn node_log(&mut self, node: u32, log: &str) {
+        let Some(state) = self.node_states.get_mut(node as usize) else { return };
+        if state.logs.len() < LOGS_MAX && !state.logs.iter().any(|known| known == log) {
+            let log: String = log.chars().take(LOG_LEN_MAX).collect();
+            state.logs.push(log.clone());
+            self.change_node(node, |update| update.logs.push(log));
+        }
+    }
+
+    fn change_node(&mut self, node: u32, change: impl FnOnce(&mut NodeUpdate)) {
+        let Some(state) = self.node_states.get_mut(node as usize) else { return };
+        change(&mut state.update);
+        if !state.changed {
+            state.changed = true;
+            self.changed_nodes.push(node);
+        }
+    }
+
+    /// Bytes were read.
+    pub fn read(&mut self, bytes: usize) {
+        self.stream_bytes += bytes as u64;
+    }
+
+    /// Something was turned away, of that node if it is known.
+    pub fn reject(&mut self, cause: Cause, amount: &Amount, node: Option<u32>) {
+        self.rejected.add(cause, amount);
+        if let Some(node) = node {
+            self.change_node(node, |update| update.rejected.add(cause, amount));
+        }
+    }
+
+    /// Counts all entries of a segment that arrived `now` (ms since the epoch) from a node.
+    pub fn segment(&mut self, segment: &Segment<'_>, format: &Format, node: u32, now: u64) -> Counted {
+        let mut counted = Counted::default();
+        let mut newest = 0;
+        let mut walk = segment.entries();
+        if format.is_aggregate() {
+            for entry in walk.by_ref() {
+                newest = newest.max(entry.time_ms());
+                counted.entries.aggregate += 1;
+            }
+        } else {
+            let plan = format.plan(segment);
+            for entry in walk.by_ref() {
+                newest = newest.max(entry.time_ms());
+                match plan.read(entry.payload) {
+                    None => counted.entries.bad += 1,
+                    Some(fields) if is_icp(plan.has(), &fields) => counted.entries.icp += 1,
+                    Some(fields) => {
+                        counted.entries.requests += 1;
+                        self.entry(plan.has(), &fields, node);
+                    }
+                }
+            }
+        }
+        counted.lost = walk.lost();
+        self.entries.merge(&counted.entries);
+        self.change_node(node, |update| {
+            if update.last_arrival > 0 {
+                // The usual time between segments, as a moving mean over about ten of them.
+                let gap = now.saturating_sub(update.last_arrival);
+                update.interval = if update.interval == 0 { gap } else { (update.interval * 9 + gap) / 10 };
+            }
+            update.last_arrival = now;
+            if newest > 0 {
+                update.last_entry = update.last_entry.max(newest);
+                update.lag = now as i64 - newest.min(i64::MAX as u64) as i64;
+            }
+        });
+        counted
+    }
+
+    /// Counts one transaction in every table.
+    #[inline]
+    fn entry(&mut self, has: Has, fields: &Fields<'_>, node: u32) {
+        let increment = increment(has, fields);
+        self.total.record(&increment);
+        self.nodes.record(node, &increment);
+        if has.has_number(Number::Result) {
+            self.results.record(fields.result, &increment);
+        }
+        if has.has_number(Number::Status) {
+            self.statuses.record(fields.status, &increment);
+        }
+        if has.has_number(Number::Route) {
+            self.routes.record(fields.route, &increment);
+        }
+        if has.has_text(Text::Method) {
+            let method = if fields.method == b"-" { &[] } else { fields.method };
+            let row = self.methods.row(method);
+            self.methods.record(row, &increment);
+        }
+        if has.has_text(Text::ContentType) {
+            let (types, scratch) = (&mut self.types, &mut self.scratch);
+            let row = self.type_rows.get(fields.content_type, || type_row(types, scratch, fields.content_type));
+            self.types.record(row, &increment);
+        }
+        let place = self.place(fields);
+        self.hosts.record(place.host, &increment);
+        self.sites.record(place.site, &increment);
+        if has.has_client() {
+            let client = self.clients.row(fields.client.as_ref().map_or(&[][..], |address| &address[..]));
+            self.clients.record(client, &increment);
+            self.pairs.record([client, place.site], &increment);
+        }
+    }
+
+    /// Host and site: of the URL, without one of the server, without either *none*.
+    #[inline]
+    fn place(&mut self, fields: &Fields<'_>) -> Place {
+        let mut authority = host::authority(fields.url);
+        if authority.is_empty() {
+            authority = fields.server;
+        }
+        let (hosts, sites, scratch) = (&mut self.hosts, &mut self.sites, &mut self.scratch);
+        self.places.get(authority, || {
+            host::host_into(authority, scratch);
+            Place { host: hosts.row(scratch), site: sites.row(host::site(scratch)) }
+        })
+    }
+
+    /// Moves what was counted since the last part into `part`, which is cleared. Large dimensions only if `full`.
+    pub fn hand_over(&mut self, part: &mut Part, tick: u64, full: bool) {
+        part.worker = self.worker;
+        part.tick = tick;
+        part.full = full;
+        part.total = std::mem::take(&mut self.total);
+        part.entries = std::mem::take(&mut self.entries);
+        part.rejected = std::mem::take(&mut self.rejected);
+        part.stream_bytes = std::mem::take(&mut self.stream_bytes);
+        part.table_bytes = self.bytes() as u64;
+        self.results.hand_over(&mut part.tables[Dimension::Result as usize]);
+        self.statuses.hand_over(&mut part.tables[Dimension::Status as usize]);
+        self.routes.hand_over(&mut part.tables[Dimension::Route as usize]);
+        self.nodes.hand_over(&mut part.tables[Dimension::Node as usize]);
+        for node in self.changed_nodes.drain(..) {
+            let state = &mut self.node_states[node as usize];
+            state.changed = false;
+            part.nodes.push(NodeUpdate { logs: std::mem::take(&mut state.update.logs), ..state.update.clone() });
+            state.update.rejected = Rejected::default();
+        }
+        if full {
+            self.clients.hand_over(&mut part.tables[Dimension::Client as usize]);
+            self.sites.hand_over(&mut part.tables[Dimension::Site as usize]);
+            self.hosts.hand_over(&mut part.tables[Dimension::Host as usize]);
+            self.pairs.hand_over(&mut part.tables[Dimension::ClientSite as usize]);
+            self.methods.hand_over(&mut part.tables[Dimension::Method as usize]);
+            self.types.hand_over(&mut part.tables[Dimension::Type as usize]);
+        }
+    }
+
+    /// Bytes of all tables.
+    pub fn bytes(&self) -> usize {
+        let keyed = [&self.clients, &self.sites, &self.hosts, &self.methods, &self.types, &self.nodes];
+        let coded = [&self.results, &self.statuses, &self.routes];
+        keyed.iter().map(|table| table.bytes()).sum::<usize>()
+            + coded.iter().map(|table| table.bytes()).sum::<usize>()
+            + self.pairs.bytes()
+            + self.places.bytes()
+            + self.type_rows.bytes()
+    }
+}
+
+/// Inter-cache entries are no requests.
+#[inline]
+fn is_icp(has: Has, fields: &Fields<'_>) -> bool {
+    (has.has_number(Number::Result) && codes::result_class(fields.result).is_icp())
+        || (has.has_number(Number::EntryType) && fields.entry_type == 1)
+}
+
+/// What an entry adds to its rows: band, bytes, time (spec/statistics.md 2, N4). Negative sizes and times count as 0.
+#[inline]
+fn increment(has: Has, fields: &Fields<'_>) -> Increment {
+    let bytes = fields.bytes.max(0) as u64;
+    let (band, from_origin) = if has.has_number(Number::Result) { band(has, fields) } else { (Band::Unknown, false) };
+    let origin_bytes = match (has.has_number(Number::OriginBytes), from_origin) {
+        (true, _) => fields.origin_bytes.max(0) as u64,
+        (false, true) => bytes,
+        (false, false) => 0,
+    };
+    let timed = u64::from(has.has_number(Number::Time));
+    Increment { band, bytes, origin_bytes, timed, time_ms: fields.time_ms.max(0) as u64 }
+}
+
+/// The band of an entry with a result code, and whether its bytes came from an origin.
+#[inline]
+fn band(has: Has, fields: &Fields<'_>) -> (Band, bool) {
+    use Class::{
+        Denied, ErrorClientGone, ErrorClientRequest, ErrorConnect, ErrorDns, ErrorProxy, ErrorServer, ErrorTimeout,
+        HitCollapsed, HitConditional, HitDisk, HitMemory, HitRedirect, HitRevalidated, HitStaleOnError,
+    };
+    let class = codes::result_class(fields.result);
+    match class {
+        // The same code is logged when the proxy validated with the server first.
+        HitConditional if has.has_number(Number::Route) && !codes::route_is_none(fields.route) => {
+            (Band::Refresh, false)
+        }
+        HitDisk | HitMemory | HitCollapsed | HitConditional | HitRedirect => (Band::Fresh, false),
+        HitRevalidated | HitStaleOnError => (Band::Refresh, false),
+        ErrorServer | ErrorTimeout => (Band::Error, true),
+        Denied | ErrorClientRequest | ErrorConnect | ErrorDns | ErrorProxy => (Band::Error, false),
+        _ if class.is_miss() && (500..600).contains(&fields.status) => (Band::Error, true),
+        ErrorClientGone => (Band::Miss, false),
+        _ => (Band::Miss, class.is_miss()),
+    }
+}
+
+/// The row of a content type: without parameters, in lower case.
+fn type_row(types: &mut Keyed, scratch: &mut Vec<u8>, raw: &[u8]) -> u32 {
+    let end = raw.iter().position(|&byte| byte == b';' || byte == b' ').unwrap_or(raw.len());
+    scratch.clear();
+    scratch.extend(raw[..end].iter().map(u8::to_ascii_lowercase));
+    types.row(if scratch == b"-" { &[] } else { scratch })
+}

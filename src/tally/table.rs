@@ -1,0 +1,385 @@
+//! A worker's tables: key to dense row, row to counts, and which rows changed since the last part.
+//!
+//! Rows stay when they are handed over, so that a known key costs no allocation and its name is sent once; only
+//! their counts begin anew. A table at its cap refuses new keys: what they count goes to `refused`.
+
+use foldhash::fast::{FixedState, RandomState};
+use hashbrown::HashTable;
+use std::hash::{BuildHasher, Hasher};
+
+use super::Counts;
+use super::caps::{KEY_BYTES, KEY_KEPT, KEY_MAX};
+use super::counts::Increment;
+use super::part::TablePart;
+
+/// Row of a key that had no room.
+pub const REFUSED: u32 = u32::MAX;
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Row {
+    counts: Counts,
+    /// The part it was last changed for.
+    epoch: u64,
+}
+
+/// Counts by row, and the rows that changed.
+#[derive(Clone, Debug)]
+struct Rows {
+    rows: Vec<Row>,
+    changed: Vec<u32>,
+    refused: Counts,
+    epoch: u64,
+}
+
+impl Rows {
+    fn new() -> Self {
+        Self { rows: Vec::new(), changed: Vec::new(), refused: Counts::default(), epoch: 1 }
+    }
+
+    #[inline]
+    fn record(&mut self, row: u32, entry: &Increment) {
+        let Some(slot) = self.rows.get_mut(row as usize) else {
+            self.refused.record(entry);
+            return;
+        };
+        if slot.epoch != self.epoch {
+            slot.epoch = self.epoch;
+            self.changed.push(row);
+        }
+        slot.counts.record(entry);
+    }
+
+    fn hand_over(&mut self, part: &mut TablePart) {
+        for &row in &self.changed {
+            part.rows.push((row, std::mem::take(&mut self.rows[row as usize].counts)));
+        }
+        self.changed.clear();
+        self.epoch += 1;
+        part.refused = std::mem::take(&mut self.refused);
+    }
+
+    fn bytes(&self) -> usize {
+        self.rows.capacity() * size_of::<Row>() + self.changed.capacity() * 4
+    }
+}
+
+/// A hash that all tables of the process share, seeded anew for each process: names come from strangers.
+pub type Seed = RandomState;
+
+#[inline]
+fn hash(seed: &Seed, key: &[u8]) -> u64 {
+    let mut hasher = seed.build_hasher();
+    hasher.write(key);
+    hasher.finish()
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    /// A part of the hash: spares nearly every comparison of unequal keys.
+    tag: u32,
+    row: u32,
+}
+
+/// Keys by dense number, in one arena.
+#[derive(Clone, Debug)]
+struct Arena {
+    seed: Seed,
+    index: HashTable<Slot>,
+    text: Vec<u8>,
+    ends: Vec<u32>,
+}
+
+impl Arena {
+    fn new(seed: Seed) -> Self {
+        Self { seed, index: HashTable::new(), text: Vec::new(), ends: Vec::new() }
+    }
+
+    #[inline]
+    fn at(&self, row: usize) -> &[u8] {
+        let start = if row == 0 { 0 } else { self.ends[row - 1] as usize };
+        &self.text[start..self.ends[row] as usize]
+    }
+
+    #[inline]
+    fn find(&self, key: &[u8], hash: u64) -> Option<u32> {
+        let same = |slot: &Slot| slot.tag == (hash >> 32) as u32 && self.at(slot.row as usize) == key;
+        self.index.find(hash, same).map(|slot| slot.row)
+    }
+
+    fn insert(&mut self, key: &[u8], hash_of_key: u64) -> u32 {
+        let row = self.ends.len() as u32;
+        self.text.extend_from_slice(key);
+        self.ends.push(self.text.len() as u32);
+        let slot = Slot { tag: (hash_of_key >> 32) as u32, row };
+        let (seed, text, ends) = (&self.seed, &self.text, &self.ends);
+        let at = |row: usize| &text[if row == 0 { 0 } else { ends[row - 1] as usize }..ends[row] as usize];
+        self.index.insert_unique(hash_of_key, slot, |slot| hash(seed, at(slot.row as usize)));
+        row
+    }
+
+    fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    fn clear(&mut self) {
+        self.index.clear();
+        self.text.clear();
+        self.ends.clear();
+    }
+
+    fn bytes(&self) -> usize {
+        self.index.allocation_size() + self.text.capacity() + self.ends.capacity() * 4
+    }
+}
+
+/// A table of one dimension, keyed by bytes.
+#[derive(Clone, Debug)]
+pub struct Keyed {
+    keys: Arena,
+    rows: Rows,
+    cap: usize,
+    sent: usize,
+}
+
+impl Keyed {
+    /// A table of at most `cap` rows.
+    pub fn new(seed: Seed, cap: usize) -> Self {
+        Self { keys: Arena::new(seed), rows: Rows::new(), cap, sent: 0 }
+    }
+
+    /// The row of a key, made if it is new; [`REFUSED`] if there is no room.
+    #[inline]
+    pub fn row(&mut self, key: &[u8]) -> u32 {
+        if key.len() > KEY_MAX {
+            return self.row_of_long(key);
+        }
+        let hash = hash(&self.keys.seed, key);
+        match self.keys.find(key, hash) {
+            Some(row) => row,
+            None => self.insert(key, hash),
+        }
+    }
+
+    #[cold]
+    fn row_of_long(&mut self, key: &[u8]) -> u32 {
+        let key = cut(key);
+        let hash = hash(&self.keys.seed, &key);
+        self.keys.find(&key, hash).unwrap_or_else(|| self.insert(&key, hash))
+    }
+
+    #[cold]
+    fn insert(&mut self, key: &[u8], hash: u64) -> u32 {
+        let arena_full = self.keys.text.len() + key.len() > self.cap.saturating_mul(KEY_BYTES).min(u32::MAX as usize);
+        if self.keys.len() >= self.cap || arena_full {
+            return REFUSED;
+        }
+        self.rows.rows.push(Row::default());
+        self.keys.insert(key, hash)
+    }
+
+    /// Counts an entry.
+    #[inline]
+    pub fn record(&mut self, row: u32, entry: &Increment) {
+        self.rows.record(row, entry);
+    }
+
+    /// Key of a row.
+    pub fn key(&self, row: u32) -> &[u8] {
+        self.keys.at(row as usize)
+    }
+
+    /// How many rows there are.
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// True before the first row.
+    pub fn is_empty(&self) -> bool {
+        self.keys.len() == 0
+    }
+
+    /// Moves what changed into `part`, which is empty.
+    pub fn hand_over(&mut self, part: &mut TablePart) {
+        for row in self.sent..self.keys.len() {
+            part.keys.push(self.keys.at(row));
+        }
+        self.sent = self.keys.len();
+        self.rows.hand_over(part);
+    }
+
+    /// Bytes of memory.
+    pub fn bytes(&self) -> usize {
+        self.keys.bytes() + self.rows.bytes()
+    }
+}
+
+/// A key above [`KEY_MAX`]: its first bytes, and a hash of the rest, marked as cut, so that different keys stay different.
+/// The hash is the same in every worker and process.
+fn cut(key: &[u8]) -> Vec<u8> {
+    let mut hasher = FixedState::default().build_hasher();
+    hasher.write(&key[KEY_KEPT..]);
+    let mut kept = key[..KEY_KEPT].to_vec();
+    kept.extend_from_slice(format!("…#{:016x}", hasher.finish()).as_bytes());
+    kept
+}
+
+/// A table keyed by a code; codes that occur lie in an array.
+#[derive(Clone, Debug)]
+pub struct Coded {
+    keyed: Keyed,
+    direct: Vec<u32>,
+}
+
+/// Codes from 0 that are looked up in an array: statuses, and characters.
+const DIRECT: usize = 1024;
+
+impl Coded {
+    /// A table of at most `cap` rows.
+    pub fn new(seed: Seed, cap: usize) -> Self {
+        Self { keyed: Keyed::new(seed, cap), direct: vec![REFUSED; DIRECT] }
+    }
+
+    /// Counts an entry.
+    #[inline]
+    pub fn record(&mut self, code: i64, entry: &Increment) {
+        let row = match usize::try_from(code).ok().and_then(|at| self.direct.get(at)) {
+            Some(&row) if row != REFUSED => row,
+            _ => self.row(code),
+        };
+        self.keyed.record(row, entry);
+    }
+
+    #[cold]
+    fn row(&mut self, code: i64) -> u32 {
+        let row = self.keyed.row(&code.to_le_bytes());
+        if let Some(slot) = usize::try_from(code).ok().and_then(|at| self.direct.get_mut(at)) {
+            *slot = row;
+        }
+        row
+    }
+
+    /// Moves what changed into `part`, which is empty.
+    pub fn hand_over(&mut self, part: &mut TablePart) {
+        self.keyed.hand_over(part);
+    }
+
+    /// Bytes of memory.
+    pub fn bytes(&self) -> usize {
+        self.keyed.bytes() + DIRECT * 4
+    }
+}
+
+/// A table keyed by two rows of other tables.
+#[derive(Clone, Debug)]
+pub struct Paired {
+    seed: Seed,
+    index: HashTable<u32>,
+    pairs: Vec<[u32; 2]>,
+    rows: Rows,
+    cap: usize,
+    sent: usize,
+}
+
+impl Paired {
+    /// A table of at most `cap` rows.
+    pub fn new(seed: Seed, cap: usize) -> Self {
+        Self { seed, index: HashTable::new(), pairs: Vec::new(), rows: Rows::new(), cap, sent: 0 }
+    }
+
+    /// Counts an entry for a pair; one of a refused row is refused.
+    #[inline]
+    pub fn record(&mut self, pair: [u32; 2], entry: &Increment) {
+        if pair[0] == REFUSED || pair[1] == REFUSED {
+            self.rows.record(REFUSED, entry);
+            return;
+        }
+        let hash = hash_pair(&self.seed, pair);
+        let row = match self.index.find(hash, |&row| self.pairs[row as usize] == pair) {
+            Some(&row) => row,
+            None => self.insert(pair, hash),
+        };
+        self.rows.record(row, entry);
+    }
+
+    #[cold]
+    fn insert(&mut self, pair: [u32; 2], hash: u64) -> u32 {
+        if self.pairs.len() >= self.cap {
+            return REFUSED;
+        }
+        let row = self.pairs.len() as u32;
+        self.pairs.push(pair);
+        self.rows.rows.push(Row::default());
+        let (seed, pairs) = (&self.seed, &self.pairs);
+        self.index.insert_unique(hash, row, |&row| hash_pair(seed, pairs[row as usize]));
+        row
+    }
+
+    /// Moves what changed into `part`, which is empty.
+    pub fn hand_over(&mut self, part: &mut TablePart) {
+        part.pairs.extend_from_slice(&self.pairs[self.sent..]);
+        self.sent = self.pairs.len();
+        self.rows.hand_over(part);
+    }
+
+    /// Bytes of memory.
+    pub fn bytes(&self) -> usize {
+        self.index.allocation_size() + self.pairs.capacity() * 8 + self.rows.bytes()
+    }
+}
+
+/// Hash of a pair of rows.
+#[inline]
+pub fn hash_pair(seed: &Seed, [a, b]: [u32; 2]) -> u64 {
+    let mut hasher = seed.build_hasher();
+    hasher.write_u64(u64::from(a) << 32 | u64::from(b));
+    hasher.finish()
+}
+
+/// A bounded memory of what raw texts mean: a URL's authority is a host and a site, a header is a content type. A full one forgets all.
+#[derive(Clone, Debug)]
+pub struct Aliases<V> {
+    keys: Arena,
+    values: Vec<V>,
+    cap: usize,
+}
+
+impl<V: Copy> Aliases<V> {
+    /// A memory of at most `cap` texts.
+    pub fn new(seed: Seed, cap: usize) -> Self {
+        Self { keys: Arena::new(seed), values: Vec::new(), cap }
+    }
+
+    /// What `raw` means, worked out by `mean` if it isn't known.
+    #[inline]
+    pub fn get(&mut self, raw: &[u8], mean: impl FnOnce() -> V) -> V {
+        let hash = hash(&self.keys.seed, raw);
+        match self.keys.find(raw, hash) {
+            Some(row) => self.values[row as usize],
+            None => self.insert(raw, hash, mean()),
+        }
+    }
+
+    #[cold]
+    fn insert(&mut self, raw: &[u8], hash: u64, value: V) -> V {
+        if raw.len() > KEY_MAX {
+            return value;
+        }
+        if self.values.len() >= self.cap || self.keys.text.len() + raw.len() > self.cap.saturating_mul(KEY_BYTES) {
+            self.clear();
+        }
+        self.keys.insert(raw, hash);
+        self.values.push(value);
+        value
+    }
+
+    /// Forgets all.
+    pub fn clear(&mut self) {
+        self.keys.clear();
+        self.values.clear();
+    }
+
+    /// Bytes of memory.
+    pub fn bytes(&self) -> usize {
+        self.keys.bytes() + self.values.capacity() * size_of::<V>()
+    }
+}
