@@ -1,0 +1,110 @@
+//! Captures of real Traffic Servers, and their expected totals (tests/captures/README.md).
+#![allow(dead_code)]
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Requests and bytes by key.
+pub type Totals = BTreeMap<String, (u64, u64)>;
+
+/// One recorded collation connection.
+pub struct Capture {
+    pub name: String,
+    /// The connection, byte for byte.
+    pub stream: Vec<u8>,
+    pub secret: String,
+    /// Whole segments, and entries in them.
+    pub segments: u64,
+    pub entries: u64,
+    /// Bytes of an unfinished message at the end.
+    pub partial: usize,
+    pub is_aggregate: bool,
+    /// Lines that the capture's tools could not read: status 400, ERR_INVALID_REQ, on top of the totals.
+    pub unmatched: u64,
+    pub bytes: u64,
+    pub source_host: String,
+    /// Expected totals by dimension of the API; dimensions that the format lacks are absent.
+    pub totals: BTreeMap<&'static str, Totals>,
+}
+
+impl Capture {
+    /// The messages behind the secret, whole ones only.
+    pub fn messages(&self) -> &[u8] {
+        let secret = u32::from_le_bytes(self.stream[..4].try_into().unwrap()) as usize;
+        &self.stream[4 + secret..self.stream.len() - self.partial]
+    }
+}
+
+/// All collation captures: those of the repository, and further ones of the folder that VISULATE_CAPTURES names.
+pub fn collation() -> Vec<Capture> {
+    let mut found: BTreeMap<String, PathBuf> = BTreeMap::new();
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/captures");
+    for folder in std::env::var_os("VISULATE_CAPTURES").map(PathBuf::from).into_iter().chain([own]) {
+        for entry in std::fs::read_dir(&folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display())) {
+            let path = entry.unwrap().path();
+            if let Some(name) = path.file_name().unwrap().to_str().unwrap().strip_suffix(".bin.zst") {
+                found.insert(name.to_owned(), path.clone());
+            }
+        }
+    }
+    assert!(found.len() >= 19, "captures are missing: {}", found.len());
+    found.into_iter().map(|(name, path)| load(&name, &path)).collect()
+}
+
+/// One capture of the repository.
+pub fn capture(name: &str) -> Capture {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/captures/{name}.bin.zst"));
+    load(name, &path)
+}
+
+fn load(name: &str, path: &Path) -> Capture {
+    let stream = zstd::decode_all(std::fs::File::open(path).unwrap()).unwrap();
+    let expected = path.with_file_name(format!("{name}.expected.json"));
+    let json: serde_json::Value = serde_json::from_slice(&std::fs::read(expected).unwrap()).unwrap();
+    let (about, totals) = (&json["stream"], &json["totals"]);
+    let mut by_dimension = BTreeMap::new();
+    let folds: [(&str, &str, fn(&str) -> String); 5] = [
+        ("client", "by_client", |key| if key == "0" { "(none)".into() } else { key.into() }),
+        ("host", "by_host", fold_host),
+        ("status", "by_status", |key| key.trim_start_matches('0').to_owned()),
+        ("method", "by_method", |key| if key == "-" { "(none)".into() } else { key.into() }),
+        ("result", "by_cache_result", str::to_owned),
+    ];
+    for (dimension, field, fold) in folds {
+        if let Some(rows) = totals[field].as_object().filter(|rows| !rows.is_empty()) {
+            let mut folded = Totals::new();
+            for (key, sums) in rows {
+                let key = fold(key);
+                let key = if dimension == "status" && key.is_empty() { "0".to_owned() } else { key };
+                let sum = folded.entry(key).or_default();
+                sum.0 += sums[0].as_u64().unwrap();
+                sum.1 += sums[1].as_u64().unwrap();
+            }
+            by_dimension.insert(dimension, folded);
+        }
+    }
+    Capture {
+        name: name.to_owned(),
+        secret: about["secret"].as_str().unwrap().to_owned(),
+        segments: about["segments"].as_u64().unwrap(),
+        entries: about["entries"].as_u64().unwrap(),
+        partial: about["trailing_partial_bytes"].as_u64().unwrap_or(0) as usize,
+        is_aggregate: about["fields"].as_str().unwrap().contains("COUNT("),
+        unmatched: totals["unmatched"].as_u64().unwrap_or(0),
+        bytes: totals["bytes_total"].as_u64().unwrap_or(0),
+        source_host: about["src_host"].as_str().unwrap().to_owned(),
+        totals: by_dimension,
+        stream,
+    }
+}
+
+/// The rule for hosts (lower case, without port and brackets), written anew: the oracle of the engine's own.
+fn fold_host(authority: &str) -> String {
+    let text = authority.to_lowercase().replace("%5b", "[").replace("%5d", "]");
+    let host = match text.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap(),
+        None => text.split(':').next().unwrap(),
+    };
+    let host = host.strip_suffix('.').unwrap_or(host);
+    if host.is_empty() || host == "-" { "(none)".into() } else { host.into() }
+}
