@@ -4,6 +4,7 @@
 
 use super::generator::{FIELD_LIST, Generator, PRINT_TEMPLATE};
 use super::world::NODES;
+use crate::source::Secret;
 use crate::wire::encode::{EncodeError, Header, SegmentWriter, auth_message, push_message, signature};
 use socket2::{Domain, Socket, Type};
 use std::io::{self, Write};
@@ -42,13 +43,18 @@ impl Feeder {
     /// # Errors
     ///
     /// Those of connecting and writing.
-    pub fn new(generator: Generator, collation: SocketAddr, secret: &[u8], flush_after: Duration) -> io::Result<Self> {
+    pub fn new(
+        generator: Generator,
+        collation: SocketAddr,
+        secret: &Secret,
+        flush_after: Duration,
+    ) -> io::Result<Self> {
         let nodes = NODES
             .iter()
             .enumerate()
             .map(|(index, name)| {
                 let mut stream = connect(index, collation)?;
-                stream.write_all(&auth_message(secret))?;
+                stream.write_all(&auth_message(secret.bytes()))?;
                 Ok(Node {
                     stream,
                     writer: SegmentWriter::new(&header(name), 0),
@@ -72,7 +78,8 @@ impl Feeder {
     /// # Errors
     ///
     /// Those of writing: the engine closed a connection. What was sent then is unknown, and the feeder of no more use.
-    pub fn feed_to(&mut self, t_ms: i64) -> io::Result<u64> {
+    pub fn feed_to(&mut self, t_ms: u64) -> io::Result<u64> {
+        let t_ms = i64::try_from(t_ms).unwrap_or(i64::MAX);
         let Self { generator, nodes, flush_after_ms, entries_sent } = self;
         while let Some(entry) = generator.next_before(t_ms) {
             let node = &mut nodes[entry.node];
@@ -112,7 +119,8 @@ impl Feeder {
     /// # Errors
     ///
     /// Those of writing.
-    pub fn flush(&mut self, t_ms: i64) -> io::Result<u64> {
+    pub fn flush(&mut self, t_ms: u64) -> io::Result<u64> {
+        let t_ms = i64::try_from(t_ms).unwrap_or(i64::MAX);
         for node in &mut self.nodes {
             if !node.writer.is_empty() {
                 node.close_segment(t_ms);

@@ -2,6 +2,7 @@
 
 use super::world::{CLIENT_EXPONENT, FAILING_SITE, SITE_EXPONENT};
 use super::*;
+use crate::source::Secret;
 use crate::wire::codes::result_class;
 use std::collections::HashMap;
 use std::io::Read;
@@ -216,8 +217,8 @@ fn received(plan: Plan, flush: Duration, steps_ms: &[i64]) -> (Vec<u64>, Vec<Rec
             .collect();
         connections.into_iter().map(|reader| reader.join().unwrap()).collect()
     });
-    let mut feeder = Feeder::new(Generator::new(plan), address, b"quiet", flush).unwrap();
-    let sent = steps_ms.iter().map(|step| feeder.feed_to(*step).unwrap()).collect();
+    let mut feeder = Feeder::new(Generator::new(plan), address, &Secret::new(b"quiet").unwrap(), flush).unwrap();
+    let sent = steps_ms.iter().map(|step| feeder.feed_to(*step as u64).unwrap()).collect();
     drop(feeder);
     (sent, readers.join().unwrap())
 }

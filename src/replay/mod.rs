@@ -23,7 +23,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 pub use course::Until;
 pub use input::{Input, LoadCause, LoadError, Message, load};
-pub use secret::{Args as SecretArgs, SecretError};
+pub use secret::{Args as SecretArgs, FindError};
 pub use send::{Options, SendError, Sent, send};
 pub use shift::Times;
 
@@ -80,9 +80,8 @@ struct Report {
 /// Runs the subcommand. Figures go to the standard output, everything else to the standard error.
 /// The exit code is 0 when everything was sent, 1 if not, 2 for wrong usage.
 pub fn run(args: &Args) -> ExitCode {
-    let secret = match args.secret.secret(SecretArgs::variable()) {
+    let secret = match args.secret.find(SecretArgs::variable()) {
         Ok(secret) => secret,
-        Err(error @ SecretError::Length { .. }) => return complain(&error, USAGE),
         Err(error) => return complain(&error, 1),
     };
     if args.secret.secret.is_some() {

@@ -4,10 +4,9 @@ use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
 
-use crate::wire::frame::SECRET_MAX;
+use crate::source::Secret;
+use crate::source::secret::{DEFAULT, SecretError};
 
-/// Traffic Server's `proxy.config.log.collation_secret` unless configured.
-const DEFAULT: &[u8] = b"foobar";
 /// Variable that holds the secret.
 const VARIABLE: &str = "VISULATE_SECRET";
 
@@ -19,13 +18,13 @@ pub struct Args {
     pub secret_file: Option<PathBuf>,
 
     /// The secret; for tests, since every local user can read the command line
-    #[arg(long, value_name = "S", conflicts_with = "secret_file")]
-    pub secret: Option<OsString>,
+    #[arg(long, value_name = "S", conflicts_with = "secret_file", value_parser = parse)]
+    pub secret: Option<Secret>,
 }
 
 /// Why there is no secret.
 #[derive(Debug, thiserror::Error)]
-pub enum SecretError {
+pub enum FindError {
     /// The file can't be read.
     #[error("{}: {error}", .path.display())]
     File {
@@ -34,11 +33,13 @@ pub enum SecretError {
         /// Why.
         error: io::Error,
     },
-    /// An engine refuses it.
-    #[error("the secret has {len} bytes, not 1 to {SECRET_MAX}")]
-    Length {
-        /// Bytes it has.
-        len: usize,
+    /// No connection could send it.
+    #[error("{from}: {error}")]
+    Secret {
+        /// The file or the variable.
+        from: String,
+        /// What is wrong with it.
+        error: SecretError,
     },
 }
 
@@ -47,28 +48,30 @@ impl Args {
     ///
     /// # Errors
     ///
-    /// [`SecretError`].
-    pub fn secret(&self, variable: Option<OsString>) -> Result<Vec<u8>, SecretError> {
-        let secret = match (&self.secret, &self.secret_file, variable) {
-            (Some(secret), ..) => secret.clone().into_encoded_bytes(),
-            (None, Some(path), _) => {
-                let text = std::fs::read(path).map_err(|error| SecretError::File { path: path.clone(), error })?;
-                let line = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
-                line.strip_suffix(b"\r").unwrap_or(line).to_vec()
-            }
-            (None, None, Some(secret)) => secret.into_encoded_bytes(),
-            (None, None, None) => DEFAULT.to_vec(),
-        };
-        match secret.len() {
-            1..=SECRET_MAX => Ok(secret),
-            len => Err(SecretError::Length { len }),
+    /// [`FindError`].
+    pub fn find(&self, variable: Option<OsString>) -> Result<Secret, FindError> {
+        if let Some(secret) = &self.secret {
+            return Ok(secret.clone());
         }
+        let (bytes, from) = if let Some(path) = &self.secret_file {
+            let text = std::fs::read(path).map_err(|error| FindError::File { path: path.clone(), error })?;
+            let line = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
+            (line.strip_suffix(b"\r").unwrap_or(line).to_vec(), path.display().to_string())
+        } else {
+            let secret = variable.unwrap_or_else(|| DEFAULT.into());
+            (secret.into_encoded_bytes(), VARIABLE.to_owned())
+        };
+        Secret::new(&bytes).map_err(|error| FindError::Secret { from, error })
     }
 
     /// The value of VISULATE_SECRET.
     pub fn variable() -> Option<OsString> {
         std::env::var_os(VARIABLE)
     }
+}
+
+fn parse(text: &str) -> Result<Secret, SecretError> {
+    Secret::new(text.as_bytes())
 }
 
 #[cfg(test)]
@@ -85,21 +88,18 @@ mod tests {
         };
         let (line, two, empty) = (file("a", "quiet"), file("b", "quiet\r\nplease\n"), file("c", "\n"));
         let variable = Some(OsString::from("loud"));
-        let secret = |secret: Option<&str>, secret_file: &Option<PathBuf>, variable: &Option<OsString>| {
-            let args = Args { secret: secret.map(Into::into), secret_file: secret_file.clone() };
-            args.secret(variable.clone()).map_err(|error| error.to_string())
+        let find = |secret: Option<&str>, secret_file: &Option<PathBuf>, variable: &Option<OsString>| {
+            let args = Args { secret: secret.map(|text| parse(text).unwrap()), secret_file: secret_file.clone() };
+            args.find(variable.clone()).map(|secret| secret.bytes().to_vec()).map_err(|error| error.to_string())
         };
-        assert_eq!(secret(None, &None, &None).unwrap(), b"foobar");
-        assert_eq!(secret(None, &None, &variable).unwrap(), b"loud");
-        assert_eq!(secret(None, &line, &variable).unwrap(), b"quiet");
-        assert_eq!(secret(None, &two, &None).unwrap(), b"quiet");
-        assert_eq!(secret(Some("option"), &None, &variable).unwrap(), b"option");
-        assert_eq!(secret(None, &empty, &variable).unwrap_err(), "the secret has 0 bytes, not 1 to 1024");
-        assert_eq!(
-            secret(Some(&"x".repeat(1025)), &None, &None).unwrap_err(),
-            "the secret has 1025 bytes, not 1 to 1024"
-        );
-        let missing = secret(None, &Some(folder.path().join("d")), &None).unwrap_err();
+        assert_eq!(find(None, &None, &None).unwrap(), b"foobar");
+        assert_eq!(find(None, &None, &variable).unwrap(), b"loud");
+        assert_eq!(find(None, &line, &variable).unwrap(), b"quiet");
+        assert_eq!(find(None, &two, &None).unwrap(), b"quiet");
+        assert_eq!(find(Some("option"), &None, &variable).unwrap(), b"option");
+        let wrong = find(None, &empty, &None).unwrap_err();
+        assert!(wrong.contains("/c: a secret has 1 to 1024 bytes"), "{wrong}");
+        let missing = find(None, &Some(folder.path().join("d")), &None).unwrap_err();
         assert!(missing.contains("/d: No such file"), "{missing}");
     }
 }

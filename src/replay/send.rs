@@ -21,6 +21,7 @@ use tokio::time::{sleep_until, timeout};
 use super::course::{Course, Pace, Step, Until};
 use super::input::Input;
 use super::shift::Times;
+use crate::source::Secret;
 use crate::wire::encode::auth_message;
 
 /// Connections that one thread serves.
@@ -36,7 +37,7 @@ pub struct Options {
     /// Addresses of one engine; the first that can be connected to is used.
     pub to: Vec<SocketAddr>,
     /// Sent first on every connection.
-    pub secret: Vec<u8>,
+    pub secret: Secret,
     /// Each sends the whole input.
     pub connections: NonZeroUsize,
     /// When each connection ends.
@@ -209,7 +210,7 @@ impl<'a> Connection<'a> {
     /// Sends all, closes, and waits for the other side to close; returns when that was.
     async fn drive(mut self, index: usize) -> Result<Duration, SendError> {
         let job = self.job;
-        self.write(&auth_message(&job.options.secret)).await?;
+        self.write(&auth_message(job.options.secret.bytes())).await?;
         let mut course = Course::new(&job.input, job.options.until, job.pace(index));
         let mut moved = Vec::new();
         let mut seconds = 0;

@@ -1,6 +1,7 @@
 //! What goes over the wire, seen by plain listeners.
 
 use super::*;
+use crate::source::Secret;
 use crate::wire::encode::{Header, SegmentWriter, Value, auth_message, message};
 use crate::wire::segment::Segment;
 use std::io::Read;
@@ -33,7 +34,7 @@ fn recorded(segments: usize) -> Arc<Input> {
 fn options(to: SocketAddr, connections: usize, until: Until) -> Options {
     Options {
         to: vec![to],
-        secret: b"ours".to_vec(),
+        secret: Secret::new(b"ours").unwrap(),
         connections: NonZeroUsize::new(connections).unwrap(),
         until,
         rate: None,
