@@ -5,6 +5,7 @@ use std::time::Duration;
 
 /// What the generator sends, and when.
 #[derive(Clone, Debug, clap::Args)]
+#[group(skip)]
 pub struct Args {
     /// Number that all chance starts from: the same seed, rate and --at give the same entries
     #[arg(long, value_name = "N", default_value_t = 1)]
@@ -84,6 +85,27 @@ fn parse_history(text: &str) -> Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use clap::{CommandFactory, Parser};
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    #[test]
+    fn options_have_the_documented_defaults() {
+        Line::command().debug_assert();
+        let Line { args } = Line::try_parse_from(["demo"]).unwrap();
+        let expected = Plan { seed: 1, start: 77, rate: 5000, history: Duration::from_secs(3600) };
+        assert_eq!(args.plan(77), expected);
+        assert_eq!((args.clock, args.flush_after()), (Clock::Real, Duration::ZERO));
+        let words = "demo --seed 3 --rate 10 --at 1760000000 --history 0 --clock stdin --flush 5";
+        let Line { args } = Line::try_parse_from(words.split(' ')).unwrap();
+        let expected = Plan { seed: 3, start: 1_760_000_000, rate: 10, history: Duration::ZERO };
+        assert_eq!(args.plan(77), expected);
+        assert_eq!((args.clock, args.flush_after()), (Clock::Stdin, Duration::from_secs(5)));
+    }
 
     #[test]
     fn histories_are_sums_of_units() {

@@ -32,6 +32,7 @@ const USAGE: u8 = 2;
 
 /// Send recorded streams to an engine.
 #[derive(Clone, Debug, clap::Args)]
+#[group(skip)]
 pub struct Args {
     /// Captured collation streams (.bin) and binary logs (.blog), plain or compressed with zstd; sent one after another
     #[arg(value_name = "FILE", required = true)]
@@ -61,7 +62,7 @@ pub struct Args {
     #[arg(long)]
     pub shift_to_now: bool,
 
-    /// Sent in place of the recorded secret
+    /// Where the secret is that goes in place of the recorded one.
     #[command(flatten)]
     pub secret: SecretArgs,
 }

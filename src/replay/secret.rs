@@ -12,6 +12,7 @@ const VARIABLE: &str = "VISULATE_SECRET";
 
 /// Where the secret is.
 #[derive(Clone, Debug, Default, clap::Args)]
+#[group(skip)]
 pub struct Args {
     /// File whose first line is the secret; without it, the variable VISULATE_SECRET, then Traffic Server's default
     #[arg(long, value_name = "F")]

@@ -158,6 +158,64 @@ fn an_engine_that_closes_is_noticed_while_sending_and_while_waiting() {
     }
 }
 
+#[derive(Debug, clap::Parser)]
+struct Line {
+    #[command(flatten)]
+    args: Args,
+}
+
+fn parse(options: &str) -> Result<Args, clap::Error> {
+    let words = ["replay"].into_iter().chain(options.split_whitespace());
+    clap::Parser::try_parse_from(words).map(|Line { args }| args)
+}
+
+#[test]
+fn wrong_options_are_refused() {
+    <Line as clap::CommandFactory>::command().debug_assert();
+    let args = parse("a.bin b.blog.zst --to [::1]:8085 --connections 8 --repeat 3 --rate 5000 --shift-to-now").unwrap();
+    assert_eq!((args.files.len(), args.connections.get(), args.repeat, args.rate), (2, 8, 3, Some(5000)));
+    let args = parse("a.bin --to x:1 --for 0.5 --secret loud").unwrap();
+    assert_eq!((args.duration, args.repeat), (Some(Duration::from_millis(500)), 1));
+    assert!(!format!("{args:?}").contains("loud"));
+    let cases = [
+        "--to x:1",
+        "a.bin",
+        "a.bin --to x:1 --connections 0",
+        "a.bin --to x:1 --repeat 0",
+        "a.bin --to x:1 --rate 0",
+        "a.bin --to x:1 --for 5 --repeat 2",
+        "a.bin --to x:1 --secret a --secret-file b",
+    ];
+    for options in cases {
+        assert_eq!(parse(options).unwrap_err().exit_code(), 2, "{options}");
+    }
+}
+
+#[test]
+fn the_exit_code_tells_success_failure_and_wrong_usage_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.blog");
+    std::fs::write(&file, &recorded(2).bytes()[4..]).unwrap();
+    let empty = folder.path().join("empty.bin");
+    std::fs::write(&empty, auth_message(b"theirs")).unwrap();
+    let exit = |file: &std::path::Path, to: &str| {
+        let args = parse(&format!("{} --to {to} --secret quiet", file.display())).unwrap();
+        format!("{:?}", run(&args))
+    };
+    let (listening, received) = listen(1);
+    let closed = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
+    let code = |code: u8| format!("{:?}", ExitCode::from(code));
+    // The second segment of the file is behind a length, so it is no log file.
+    assert_eq!(exit(&file, &listening.to_string()), code(1));
+    std::fs::write(&file, recorded(2).segments().collect::<Vec<_>>().concat()).unwrap();
+    assert_eq!(exit(&file, &listening.to_string()), code(0));
+    assert_eq!(received.join().unwrap().len(), 1);
+    assert_eq!(exit(&file, &closed.to_string()), code(1));
+    assert_eq!(exit(&empty, &closed.to_string()), code(1));
+    assert_eq!(exit(&folder.path().join("missing"), &closed.to_string()), code(1));
+    assert_eq!(exit(&file, "no-port"), code(2));
+}
+
 #[test]
 fn seconds_are_positive_numbers() {
     assert_eq!(parse_seconds("2.5"), Ok(Duration::from_millis(2500)));
