@@ -4,6 +4,7 @@
 
 pub mod bytes;
 pub mod codes;
+pub mod encode;
 pub mod fields;
 pub mod format;
 pub mod frame;
