@@ -1,6 +1,6 @@
 // Rates and their recent past, from the differences between counts in status messages.
 
-import type { StatusView } from "./protocol.ts";
+import type { StatusView } from "./protocol";
 
 /** Traffic Server hands over its log in bursts up to this far apart, so a rate over less would jump. */
 const OVER = 10_000; // ms
@@ -35,9 +35,10 @@ export class Rates {
   add(status: StatusView): void {
     const at = status.asOf;
     const rejected = status.rejectedConnections + status.rejectedSegments;
-    const last = this.#samples.at(-1);
+    let last = this.#samples.at(-1);
     if (last !== undefined && (at < last.at || status.received < last.received)) {
       this.reset();
+      last = undefined;
     }
     if (last !== undefined && rejected > last.rejected) {
       this.#rejectedGrewAt = at;

@@ -1,6 +1,6 @@
 // What one would share lives in the page's address: measure, zone and the first ranks shown. Defaults are left out.
 
-import type { Measure } from "./protocol.ts";
+import type { Measure } from "./protocol";
 
 export interface Settings {
   measure: Measure;

@@ -3,7 +3,7 @@
 // Waits follow truncated binary exponential backoff with a random first delay, so that the browsers of a restarted
 // engine don't all return at once. Clock, chance and WebSocket are handed in; tests drive them.
 
-import { type Hello, PROTOCOL, parseControl, openMessage, type Control, type Message, ProtocolError } from "./protocol.ts";
+import { type Hello, PROTOCOL, parseControl, openMessage, type Control, type Message, ProtocolError } from "./protocol";
 
 /** Each wait is drawn from 0 to this, times 2 to the number of failed attempts. */
 export const FIRST_WAIT = 5_000; // ms

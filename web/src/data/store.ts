@@ -2,8 +2,8 @@
 //
 // Fed by the connection, read by whoever draws; it never touches the document.
 
-import { type Control, dropText, type Hello, type Message, Model, statusView, type StatusView, subscribeText, type Subscription } from "./protocol.ts";
-import { Rates } from "./rates.ts";
+import { type Control, dropText, type Hello, type Message, Model, statusView, type StatusView, subscribeText, type Subscription } from "./protocol";
+import { Rates } from "./rates";
 
 /** The page's numbers for its views. */
 export const VIEW = { status: 1, sites: 2, clients: 3, sitesRank: 4, clientsRank: 5, matrix: 6 } as const;
