@@ -16,8 +16,16 @@ interface View {
   /** The model that answers `wanted`, perhaps before its first snapshot. */
   model: Model | null;
   refused: string | null;
-  /** The newest model with data, shown until that of `wanted` has some, and what it answered. */
-  shown: { model: Model; of: Subscription } | null;
+  /** The newest model with data: that of `wanted`, or until it has some, the one before. */
+  shown: Shown | null;
+}
+
+export interface Shown {
+  model: Model;
+  /** What the data answer. */
+  of: Subscription;
+  /** Grows with each snapshot: what is drawn then is another picture, not a step of the last one. */
+  snapshots: number;
 }
 
 export class Store {
@@ -66,7 +74,7 @@ export class Store {
   }
 
   /** The newest data of a view and what they answer; null before the first. */
-  view(number: number): { model: Model; of: Subscription } | null {
+  view(number: number): Shown | null {
     return this.#views.get(number)?.shown ?? null;
   }
 
@@ -118,7 +126,8 @@ export class Store {
       if (outcome === "gap") {
         this.#again(view.wanted.view);
       } else if (outcome === "applied") {
-        view.shown = { model, of: view.wanted };
+        const before = view.shown?.snapshots ?? 0;
+        view.shown = { model, of: view.wanted, snapshots: before + (message.snapshot ? 1 : 0) };
       }
     }
     if (outcome === "applied" && model.kind === "status") {

@@ -41,7 +41,7 @@ export function statusLine(root: HTMLElement, onZone: () => void): { draw(data: 
   let lengths = "";
 
   part("time", "button").addEventListener("click", onZone);
-  rejected.addEventListener("click", () => open(rejections.hidden));
+  rejected.addEventListener("click", () => open(rejections.hidden !== false));
   root.addEventListener("keydown", (event) => {
     if (event.key === "Escape" && !rejections.hidden) {
       open(false);
