@@ -145,7 +145,7 @@ function draw(): void {
     measure,
     now,
     still: still.matches,
-    rows: { sites: wide.matches ? 16 : 12, clients: wide.matches ? 16 : 10, matrix: phone.matches ? 12 : 20 },
+    rows: { sites: wide.matches ? 30 : 12, clients: wide.matches ? 30 : 10, matrix: phone.matches ? 12 : 20 },
   };
   const table = sites.draw(context, settings.sitesFirst);
   clients.draw(context, settings.clientsFirst);

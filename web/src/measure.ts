@@ -18,7 +18,10 @@ export function boxes(changed: () => void): { watch(node: Element): void; of(nod
 /** Widths of at most this many texts are kept. */
 const MAX_KEPT = 5_000;
 
-/** Measures text in pixels. Digits count as zeros: figures are tabular on the page, in the canvas they are not. */
+/** What a tabular digit is wider than the widest other, in pixels at 12 px. */
+const TABULAR = 0.4;
+
+/** Measures text in pixels. Digits count as tabular zeros: they are on the page, in the canvas they cannot be. */
 export function ruler(font: () => string): { width(text: string): number; forget(): void } {
   const context = document.createElement("canvas").getContext("2d");
   const kept = new Map<string, number>();
@@ -31,7 +34,7 @@ export function ruler(font: () => string): { width(text: string): number; forget
           return 7 * text.length;
         }
         context.font = font();
-        width = context.measureText(zeros).width;
+        width = context.measureText(zeros).width + TABULAR * (zeros.split("0").length - 1);
         if (kept.size >= MAX_KEPT) {
           kept.clear();
         }

@@ -225,7 +225,7 @@ function ticks(points: RankPoint[], total: number, keys: number, x: (rank: numbe
     return [{ id: "1", x: 0, text: "rank 1", anchor: "start" }];
   }
   const held: Tick[] = [{ id: "1", x: 0, text: "rank 1", anchor: "start" }];
-  let before = -20; // the first label starts at the edge, not around it
+  let before = -4; // the first label starts at the edge, not around it
   for (let rank = 10; rank < end; rank *= 10) {
     const at = x(rank);
     if (width - at >= FROM_END && at - before >= FROM_LABEL) {

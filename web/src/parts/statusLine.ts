@@ -136,19 +136,25 @@ function drawNodes(item: HTMLElement, status: StatusView | null): void {
   const connected = status?.nodesConnected ?? 0;
   write(find(".count", item), status === null ? format.MISSING : known === 0 ? "0" : `${connected} of ${known}`);
   const bad = [...nodes.filter((node) => node.state === "silent"), ...nodes.filter((node) => node.state === "lagging")];
-  const named = bad.slice(0, 2).map((node) => ({ text: `${format.nodeName(node.name)} ${reason(node, status)}`, state: node.state as string }));
+  const named = bad.slice(0, 2).map((node) => ({ name: format.nodeName(node.name), text: ` ${reason(node, status)}`, state: node.state as string }));
   if (bad.length > 2) {
-    named.push({ text: `and ${bad.length - 2} more`, state: "" });
+    named.push({ name: "", text: `and ${bad.length - 2} more`, state: "" });
   } else if (known === 0 && status !== null) {
-    named.push({ text: "waiting", state: "" });
+    named.push({ name: "", text: "waiting", state: "" });
   }
   select(find(".names", item))
-    .selectAll<HTMLSpanElement, (typeof named)[number]>("span")
+    .selectChildren<HTMLSpanElement, (typeof named)[number]>("span")
     .data(named)
-    .join("span")
-    .attr("data-state", (name) => name.state)
-    .each(function (name) {
-      write(this, name.text);
+    .join((enter) => {
+      const span = enter.append("span");
+      span.append("b");
+      span.append("span");
+      return span;
+    })
+    .attr("data-state", (node) => node.state)
+    .each(function (node) {
+      write(this.children[0] as Element, node.name);
+      write(this.children[1] as Element, node.text);
     });
 }
 
