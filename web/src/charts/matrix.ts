@@ -13,7 +13,7 @@ import { mark, write } from "../dom";
 const ERROR_RING = 0.1;
 /** Letters of a client's address at the foot. */
 const COLUMN_LETTERS = 15;
-const FOOT = 100; // pixels
+const FOOT = 110; // pixels
 
 /** The cell picked, by the ids of its row and column. */
 export interface Picked {

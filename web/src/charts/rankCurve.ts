@@ -24,6 +24,7 @@ const FROM_LABEL = 84;
 /** The window is never drawn, nor hit, narrower than this. */
 const NARROWEST = 6; // pixels
 const AXIS = 20; // pixels under the curve
+const LETTER = 6.5; // pixels, of the window's label
 
 type Box = Selection<HTMLElement, RankData, Element | null, unknown>;
 
@@ -74,10 +75,11 @@ export function rankCurve() {
       (slide ? rect.transition().duration(duration).ease(easeCubicOut) : rect.interrupt()).attr("width", span);
       const edge = pane.select<SVGLineElement>("line").attr("y2", plot);
       (slide ? edge.transition().duration(duration).ease(easeCubicOut) : edge.interrupt()).attr("transform", `translate(${span},0)`);
-      // The label stands on whichever side of the window's end has room.
-      const room = width - from - span;
-      const left = room < 8 * text.length && from + span > room;
-      pane.select("text").attr("x", left ? span - 6 : span + 6).attr("y", 12).attr("text-anchor", left ? "end" : "start");
+      // The label stands right of the window, else left of it, else inside.
+      const long = LETTER * text.length + 6;
+      const right = width - from - span >= long;
+      const at = right ? span + 6 : from >= long ? -6 : span - 6;
+      pane.select("text").attr("x", at).attr("y", 12).attr("text-anchor", right ? "start" : "end");
     }
     write(pane.select("text").node() as Element, text);
 
