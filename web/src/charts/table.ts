@@ -199,6 +199,7 @@ function build(node: HTMLTableElement): Parts {
   hidden.textContent = "rank";
   rank.append(hidden);
   part.textContent = "share";
+  values.setAttribute("aria-sort", "descending");
   ["hit", "miss", "error"].forEach((band, i) => {
     const word = document.createElement("span");
     word.className = band;

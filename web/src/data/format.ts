@@ -120,9 +120,12 @@ export function zone(ms: number, utc: boolean): string {
   if (utc) {
     return "UTC";
   }
-  const parts = new Intl.DateTimeFormat("en-GB", { timeZoneName: "short" }).formatToParts(ms);
-  return parts.find((part) => part.type === "timeZoneName")?.value ?? "local";
+  const names = ZONES.map((format) => format.formatToParts(ms).find((part) => part.type === "timeZoneName")?.value ?? "");
+  return names.find((name) => !/^(GMT|UTC)[+−-]/.test(name)) ?? names[0] ?? "local";
 }
+
+/** Each English knows the short names of its own part of the world. */
+const ZONES = ["en-GB", "en-US", "en-AU", "en-IN"].map((locale) => new Intl.DateTimeFormat(locale, { timeZoneName: "short" }));
 
 /** A name from a log, safe to set as text: control and bidirectional characters would lie about what it is. */
 export function shown(name: string): string {
