@@ -103,8 +103,10 @@ const clients = ranked({
 const pairs = circles(find("#matrix"), dirty);
 
 const still = matchMedia("(prefers-reduced-motion: reduce)");
-const wide = matchMedia("(min-width: 1800px)");
-const phone = matchMedia("(max-width: 600px)");
+const wide = matchMedia("(min-width: 112.5em)");
+const phone = matchMedia("(max-width: 37.5em)");
+/** The browser's text size, in parts of the usual 16 px. */
+const scale = parseFloat(getComputedStyle(document.documentElement).fontSize) / 16;
 const sizes = boxes(() => {
   status.fit();
   dirty();
@@ -143,6 +145,7 @@ function draw(): void {
     boxes: sizes,
     ruler: texts,
     measure,
+    scale,
     now,
     still: still.matches,
     rows: { sites: wide.matches ? 30 : 12, clients: wide.matches ? 30 : 10, matrix: phone.matches ? 12 : 20 },

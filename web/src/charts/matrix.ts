@@ -13,7 +13,6 @@ import { mark, write } from "../dom";
 const ERROR_RING = 0.1;
 /** Letters of a client's address at the foot. */
 const COLUMN_LETTERS = 15;
-const FOOT = 110; // pixels
 
 /** The cell picked, by the ids of its row and column. */
 export interface Picked {
@@ -41,6 +40,7 @@ export function matrix() {
   let width = 0; // pixels
   let height = 0; // pixels
   let names = 150; // pixels
+  let foot = 110; // pixels
   let duration = 250; // ms
   let picked: Picked | null = null;
   let cut: (name: string, width: number) => string = (name) => name;
@@ -59,7 +59,7 @@ export function matrix() {
   function draw(node: SVGSVGElement, view: MatrixView): void {
     views.set(node, view);
     const stepX = (width - names) / Math.max(1, view.columns.length);
-    const stepY = (height - FOOT) / Math.max(1, view.rows.length);
+    const stepY = (height - foot) / Math.max(1, view.rows.length);
     // The largest circle may reach a little into its neighbours' rows: it has few that are as large.
     const r = scaleSqrt([0, view.cells.reduce((most, cell) => Math.max(most, cell.value), 0) || 1], [0, 0.62 * Math.min(stepX, stepY)]);
     const at = new Map(view.cells.map((cell) => [`${cell.row},${cell.column}`, cell]));
@@ -128,18 +128,18 @@ export function matrix() {
       mark(hit as Element, "r", (cell === undefined || cell.value === 0 ? 0 : radius * Math.sqrt(cell.hit / cell.value)).toFixed(2));
     });
 
-    const foot = root
+    const heads = root
       .select(".columns")
       .selectAll<SVGTextElement, MatrixItem>("text")
       .data(view.columns, (column) => column.id)
       .join((enter) => enter.append("text").attr("text-anchor", "end").attr("dy", "0.35em"));
-    foot.order().each(function (column) {
+    heads.order().each(function (column) {
       const name = shown(column.name);
       write(this, name.length > COLUMN_LETTERS ? middle(name) : name);
       this.classList.toggle("picked", column.id === picked?.column);
     });
-    const foots = new Map(view.columns.map((column, j) => [column.id, names + (j + 0.5) * stepX]));
-    glide(foot, (column) => `translate(${(foots.get(column.id) ?? 0).toFixed(1)},${height - FOOT + 8}) rotate(-90)`);
+    const places = new Map(view.columns.map((column, j) => [column.id, names + (j + 0.5) * stepX]));
+    glide(heads, (column) => `translate(${(places.get(column.id) ?? 0).toFixed(1)},${height - foot + 8}) rotate(-90)`);
 
     drawPick(node, view, stepX, stepY);
   }
@@ -183,7 +183,7 @@ export function matrix() {
       }
       const x = ((event.clientX - box.left) * width) / box.width;
       const y = ((event.clientY - box.top) * height) / box.height;
-      const row = view.rows[Math.floor((y * view.rows.length) / (height - FOOT))];
+      const row = view.rows[Math.floor((y * view.rows.length) / (height - foot))];
       const column = view.columns[Math.floor(((x - names) * view.columns.length) / (width - names))];
       onPick(row !== undefined && column !== undefined ? { row: row.id, column: column.id } : null);
     });
@@ -214,6 +214,8 @@ export function matrix() {
   chart.size = (w: number, h: number) => ((width = w), (height = h), chart);
   /** Pixels left of the circles, for the sites' names. */
   chart.names = (pixels: number) => ((names = pixels), chart);
+  /** Pixels under the circles, for the clients' addresses. */
+  chart.foot = (pixels: number) => ((foot = pixels), chart);
   chart.duration = (ms: number) => ((duration = ms), chart);
   chart.picked = (cell: Picked | null) => ((picked = cell), chart);
   chart.cut = (value: (name: string, width: number) => string) => ((cut = value), chart);

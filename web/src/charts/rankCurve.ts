@@ -18,7 +18,7 @@ export interface RankData {
   rows: number;
 }
 
-/** Pixels that a tick's label keeps from the end's, and from the one before it. */
+/** Pixels at the usual text size that a tick's label keeps from the end's, and from the one before it. */
 const FROM_END = 96;
 const FROM_LABEL = 84;
 /** The window is never drawn, nor hit, narrower than this. */
@@ -31,6 +31,7 @@ type Box = Selection<HTMLElement, RankData, Element | null, unknown>;
 export function rankCurve() {
   let width = 0; // pixels
   let height = 58; // pixels, axis included
+  let scale = 1; // of the text
   let duration = 250; // ms
   let label = "";
   let onMove: (first: number) => void = () => {};
@@ -47,7 +48,7 @@ export function rankCurve() {
 
   function draw(node: HTMLElement, svg: SVGSVGElement, { view, first, rows }: RankData): void {
     const root = select(svg).attr("viewBox", `0 0 ${width} ${height}`);
-    const plot = height - AXIS;
+    const plot = height - AXIS * scale;
     const points = view?.points ?? [];
     const end = points.at(-1)?.rank ?? 1;
     const keys = Math.max(view?.keys ?? 0, end);
@@ -76,26 +77,27 @@ export function rankCurve() {
       const edge = pane.select<SVGLineElement>("line").attr("y2", plot);
       (slide ? edge.transition().duration(duration).ease(easeCubicOut) : edge.interrupt()).attr("transform", `translate(${span},0)`);
       // The label stands right of the window, else left of it, else inside.
-      const long = LETTER * text.length + 6;
+      const long = LETTER * scale * text.length + 6;
       const right = width - from - span >= long;
       const at = right ? span + 6 : from >= long ? -6 : span - 6;
-      pane.select("text").attr("x", at).attr("y", 12).attr("text-anchor", right ? "start" : "end");
+      pane.select("text").attr("x", at).attr("y", 12 * scale).attr("text-anchor", right ? "start" : "end");
     }
     write(pane.select("text").node() as Element, text);
 
     root
       .selectAll<SVGGElement, Tick>(".tick")
-      .data(ticks(points, view?.total ?? 0, keys, x, width), (tick) => tick.id)
+      .data(ticks(points, view?.total ?? 0, keys, x, width, scale), (tick) => tick.id)
       .join((enter) => {
         const g = enter.append("g").attr("class", "tick");
         g.append("line").attr("y2", 4);
-        g.append("text").attr("y", 15);
+        g.append("text");
         return g;
       })
       .attr("transform", (tick) => `translate(${tick.x},${plot})`)
       .each(function (tick) {
         write(this.lastElementChild as Element, tick.text);
         mark(this.lastElementChild as Element, "text-anchor", tick.anchor);
+        mark(this.lastElementChild as Element, "y", String(15 * scale));
       });
 
     mark(node, "aria-valuemin", "1");
@@ -177,6 +179,8 @@ export function rankCurve() {
 
   /** Pixels of the curve with its axis. */
   chart.size = (w: number, h: number) => ((width = w), (height = h), chart);
+  /** The text's size, in parts of its usual one. */
+  chart.scale = (value: number) => ((scale = value), chart);
   chart.duration = (ms: number) => ((duration = ms), chart);
   chart.label = (text: string) => ((label = text), chart);
   chart.onMove = (run: (first: number) => void) => ((onMove = run), chart);
@@ -221,7 +225,7 @@ interface Tick {
   anchor: "start" | "middle" | "end";
 }
 
-function ticks(points: RankPoint[], total: number, keys: number, x: (rank: number) => number, width: number): Tick[] {
+function ticks(points: RankPoint[], total: number, keys: number, x: (rank: number) => number, width: number, scale: number): Tick[] {
   const end = points.at(-1)?.rank ?? 0;
   if (end < 2) {
     return [{ id: "1", x: 0, text: "rank 1", anchor: "start" }];
@@ -230,7 +234,7 @@ function ticks(points: RankPoint[], total: number, keys: number, x: (rank: numbe
   let before = -4; // the first label starts at the edge, not around it
   for (let rank = 10; rank < end; rank *= 10) {
     const at = x(rank);
-    if (width - at >= FROM_END && at - before >= FROM_LABEL) {
+    if (width - at >= FROM_END * scale && at - before >= FROM_LABEL * scale) {
       held.push({ id: String(rank), x: at, text: `top ${exact(rank)}: ${wholeShare(cumulative(points, rank), total)}`, anchor: "middle" });
       before = at;
     }

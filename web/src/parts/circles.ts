@@ -12,6 +12,8 @@ import { type Context, formatOf, pace } from "./context";
 /** Pixels for the sites' names at the left, at most this part of the width. */
 const NAMES = 150;
 const NAMES_MOST = 0.32;
+/** Pixels for the clients' addresses at the foot. */
+const FOOT = 110;
 
 export function circles(section: HTMLElement, dirty: () => void): { draw(context: Context): void } {
   const note = element("small");
@@ -38,7 +40,7 @@ export function circles(section: HTMLElement, dirty: () => void): { draw(context
     }
   });
 
-  function draw({ store, boxes, ruler, measure, rows, still }: Context): void {
+  function draw({ store, boxes, ruler, measure, scale, rows, still }: Context): void {
     if (!ready) {
       ready = true;
       boxes.watch(box);
@@ -53,7 +55,8 @@ export function circles(section: HTMLElement, dirty: () => void): { draw(context
     const duration = steps(shown?.snapshots ?? 0, store.asOf, still);
     chart
       .size(size.width, size.height)
-      .names(Math.min(NAMES, NAMES_MOST * size.width))
+      .names(Math.min(NAMES * scale, NAMES_MOST * size.width))
+      .foot(FOOT * scale)
       .cut((name, width) => cut(name, (part) => ruler.width(part) * (11 / 12) <= width))
       .describe((row, column, cell) => texts(row, column, cell, unit).join(", "))
       .picked(picked)

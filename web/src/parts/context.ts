@@ -10,6 +10,8 @@ export interface Context {
   boxes: ReturnType<typeof boxes>;
   ruler: ReturnType<typeof ruler>;
   measure: Measure;
+  /** The browser's text size, in parts of its usual one: charts grow with it. */
+  scale: number;
   /** The page's own clock, milliseconds that never go back. */
   now: number;
   /** No transitions: the user asked for none. */

@@ -66,7 +66,7 @@ export function ranked(options: RankedOptions): { draw(context: Context, first: 
   }
 
   function draw(context: Context, first: number): TableView | null {
-    const { store, boxes, measure, still } = context;
+    const { store, boxes, measure, scale, still } = context;
     const count = context.rows[name];
     const { dimension } = options;
     if (!ready) {
@@ -96,7 +96,7 @@ export function ranked(options: RankedOptions): { draw(context: Context, first: 
     const stands = view !== null && shown?.of.first === first ? view.first : first;
     const data: RankData = { view: ranks === null ? null : rankView(ranks.model), first: stands, rows: view === null ? count : Math.max(1, view.rows.length) };
     keysState = { first: stands, rows: count, last: Math.max(1, (data.view?.points.at(-1)?.rank ?? 1) - count + 1) };
-    curve.size(size.width, size.height).duration(curvePace(ranks?.snapshots ?? 0, store.asOf, still));
+    curve.size(size.width, size.height).scale(scale).duration(curvePace(ranks?.snapshots ?? 0, store.asOf, still));
     select<HTMLElement, RankData>(slider).datum(data).call(curve);
     return view;
   }
@@ -113,7 +113,7 @@ export function ranked(options: RankedOptions): { draw(context: Context, first: 
     const list = order.place(view?.rows ?? [], context.now, pointed || focused);
     const digits = format.exact((view?.first ?? 1) + list.length).length;
     box.style.setProperty("--digits", String(digits));
-    const room = nameRoom(width, digits);
+    const room = nameRoom(width, digits, context.scale);
     const value = measure === "bytes" ? "bytes" : "requests";
     rows
       .heads(options.head, value)
@@ -128,10 +128,9 @@ export function ranked(options: RankedOptions): { draw(context: Context, first: 
 }
 
 /** Pixels for a name, from the widths in `tables.css`. */
-function nameRoom(width: number, digits: number): number {
-  const rem = parseFloat(getComputedStyle(document.documentElement).fontSize) / 16;
-  const rank = (Math.max(2, digits) * 7.6 + 14) * rem;
-  return width < NARROW ? width - rank - 74 * rem : width * 0.65 - rank - 124 * rem - 8;
+function nameRoom(width: number, digits: number, scale: number): number {
+  const rank = 7.6 * scale * Math.max(2, digits) + 14;
+  return width < NARROW * scale ? width - rank - 74 * scale : width * 0.65 - rank - 124 * scale - 8;
 }
 
 /** One row of a table can be reached by Tab: the last that had the focus. */
