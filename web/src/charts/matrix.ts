@@ -11,6 +11,8 @@ import { mark, write } from "../dom";
 
 /** The part of a pair's value that errors must exceed for a red ring. */
 const ERROR_RING = 0.1;
+/** A cell is at most this large, so that few rows don't make giants. */
+const WIDEST = 48; // pixels
 /** Letters of a client's address at the foot. */
 const COLUMN_LETTERS = 15;
 
@@ -57,11 +59,11 @@ export function matrix() {
   }
 
   function draw(node: SVGSVGElement, view: MatrixView): void {
-    views.set(node, view);
-    const stepX = (width - names) / Math.max(1, view.columns.length);
-    const stepY = (height - foot) / Math.max(1, view.rows.length);
+    const stepX = Math.min(WIDEST, (width - names) / Math.max(1, view.columns.length));
+    const stepY = Math.min(WIDEST, (height - foot) / Math.max(1, view.rows.length));
+    grids.set(node, { view, stepX, stepY });
     // The largest circle may reach a little into its neighbours' rows: it has few that are as large.
-    const r = scaleSqrt([0, view.cells.reduce((most, cell) => Math.max(most, cell.value), 0) || 1], [0, 0.62 * Math.min(stepX, stepY)]);
+    const r = scaleSqrt([0, view.cells.reduce((most, cell) => Math.max(most, cell.value), 0) || 1], [0, 0.56 * Math.min(stepX, stepY)]);
     const at = new Map(view.cells.map((cell) => [`${cell.row},${cell.column}`, cell]));
     const lines: Line[] = view.rows.map((item, i) => ({
       item,
@@ -98,7 +100,7 @@ export function matrix() {
       .order()
       .attr("data-key", (line) => line.item.name);
     glide(row, (line) => `translate(0,${line.y.toFixed(1)})`);
-    row.select("line").attr("x1", names).attr("x2", width);
+    row.select("line").attr("x1", names).attr("x2", names + stepX * view.columns.length);
     row.select<SVGTextElement>("text").attr("x", names - 10).each(function (line) {
       write(this, cut(shown(line.item.name), names - 12));
       this.classList.toggle("picked", line.item.id === picked?.row);
@@ -139,7 +141,7 @@ export function matrix() {
       this.classList.toggle("picked", column.id === picked?.column);
     });
     const places = new Map(view.columns.map((column, j) => [column.id, names + (j + 0.5) * stepX]));
-    glide(heads, (column) => `translate(${(places.get(column.id) ?? 0).toFixed(1)},${height - foot + 8}) rotate(-90)`);
+    glide(heads, (column) => `translate(${(places.get(column.id) ?? 0).toFixed(1)},${(stepY * view.rows.length + 8).toFixed(1)}) rotate(-90)`);
 
     drawPick(node, view, stepX, stepY);
   }
@@ -176,15 +178,16 @@ export function matrix() {
     svg.append("g").attr("class", "rows").attr("role", "rowgroup");
     svg.append("circle").attr("class", "ring").attr("display", "none");
     node.addEventListener("pointermove", (event) => {
-      const view = views.get(node);
+      const grid = grids.get(node);
       const box = node.getBoundingClientRect();
-      if (view === undefined || box.width === 0) {
+      if (grid === undefined || box.width === 0) {
         return;
       }
+      const { view, stepX, stepY } = grid;
       const x = ((event.clientX - box.left) * width) / box.width;
       const y = ((event.clientY - box.top) * height) / box.height;
-      const row = view.rows[Math.floor((y * view.rows.length) / (height - foot))];
-      const column = view.columns[Math.floor(((x - names) * view.columns.length) / (width - names))];
+      const row = view.rows[Math.floor(y / stepY)];
+      const column = view.columns[Math.floor((x - names) / stepX)];
       onPick(row !== undefined && column !== undefined ? { row: row.id, column: column.id } : null);
     });
     node.addEventListener("pointerleave", () => onPick(null));
@@ -201,7 +204,7 @@ export function matrix() {
   }
 
   function move(node: SVGSVGElement, right: number, down: number): void {
-    const view = views.get(node);
+    const view = grids.get(node)?.view;
     const kept = (index: number, count: number): number => Math.min(Math.max(index, 0), count - 1);
     const i = kept(Math.max(0, view?.rows.findIndex((row) => row.id === picked?.row) ?? 0) + down, view?.rows.length ?? 0);
     const j = kept(Math.max(0, view?.columns.findIndex((column) => column.id === picked?.column) ?? 0) + right, view?.columns.length ?? 0);
@@ -224,7 +227,13 @@ export function matrix() {
   return chart;
 }
 
-const views = new WeakMap<SVGSVGElement, MatrixView>();
+interface Grid {
+  view: MatrixView;
+  stepX: number;
+  stepY: number;
+}
+
+const grids = new WeakMap<SVGSVGElement, Grid>();
 const targets = new WeakMap<SVGElement, string>();
 
 const ARROWS: Record<string, [right: number, down: number]> = {

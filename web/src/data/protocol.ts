@@ -243,7 +243,8 @@ export class Model {
       this.#lists = [];
       this.#cells = new Map();
     } else if (!this.ready) {
-      return "gap";
+      // Still from before this stream was asked for: its snapshot is on the way.
+      return "old";
     } else if (message.seq !== this.seq + 1) {
       return message.seq <= this.seq ? "old" : "gap";
     }
