@@ -1,15 +1,15 @@
 // The page: joins the connection, what it knows, and the parts that draw it.
 
-import type { Context } from "./parts/context";
-import { Connection, type Clock, type Socket } from "./data/socket";
-import { readSettings, writeSettings, MEASURES, type Settings } from "./data/settings";
-import { Store, VIEW } from "./data/store";
 import type { Measure } from "./data/protocol";
+import { readSettings, writeSettings, MEASURES, type Settings } from "./data/settings";
+import { Connection, type Clock, type Socket } from "./data/socket";
+import { Store, VIEW } from "./data/store";
 import { find, mark, write } from "./dom";
 import { drawing } from "./draw";
 import { boxes, ruler } from "./measure";
 import { announcer } from "./parts/announcer";
 import { circles } from "./parts/circles";
+import type { Context } from "./parts/context";
 import { choices, keyList, keys, theme } from "./parts/controls";
 import { guide } from "./parts/guide";
 import { notices } from "./parts/notices";

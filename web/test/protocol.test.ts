@@ -1,7 +1,8 @@
 // The decoder: vectors written by hand from `src/page/stream.md`, whatever is malformed, and random models there and back.
 
 import { describe, expect, it } from "vitest";
-import { matrixView, Model, openMessage, parseControl, ProtocolError, rankView, Reader, statusView, subscribeText, tableView } from "../src/data/protocol";
+import { matrixView, Model, openMessage, parseControl, ProtocolError, rankView, statusView, subscribeText, tableView } from "../src/data/protocol";
+import { Reader } from "../src/data/reader";
 import { message, varint, zigzag } from "./encode";
 
 const bytes = (...list: number[]): Uint8Array => new Uint8Array(list);
