@@ -100,10 +100,10 @@ fn lack() -> Option<String> {
     if output("npm", "--version").is_none() {
         return Some("there is no npm".to_owned());
     }
-    let Some(version) = output("node", "--version") else {
+    let Some(version) = output("node", "--version").map(|text| text.trim_start_matches('v').to_owned()) else {
         return Some("there is no node".to_owned());
     };
-    let mut numbers = version.trim_start_matches('v').split('.').map_while(|number| number.parse::<u32>().ok());
+    let mut numbers = version.split('.').map_while(|number| number.parse::<u32>().ok());
     let found = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
     (found < NODE).then(|| format!("Node.js {version} is too old"))
 }
