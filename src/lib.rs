@@ -1,4 +1,31 @@
-//! Visulate.
+//! Live statistics of an Apache Traffic Server cluster, from its binary logs.
+//!
+//! Bytes from Traffic Server nodes become numbers that an operator sees within a second. All code lies along one line, and data
+//! only ever moves to the right:
+//!
+//! ```text
+//! socket ─► frame ─► segment ─► entry ─► tally ─► merge ─► view ─► delta ─► websocket ─► chart
+//! └─────── wire (pure) ──────┘ └ tally (pure) ┘ └ merger ┘ └──── page ────┘ └──── web ────┘
+//! ```
+//!
+//! A room uses only what this map lets it use, which `tests/house.rs` checks. `source` fills what `wire` and `tally` work on: a
+//! worker a core, nothing of which is shared, hands its part to the merger on each tick.
+//!
+//! | room | what it does | uses |
+//! |---|---|---|
+//! | `wire` | bytes to entries and back: frames, segments, decode plans, codes, hosts and sites | nothing |
+//! | `tally` | entries to numbers: counts, tables, and the parts that workers hand over | `wire` |
+//! | `source` | accepts collation connections and reads them, a worker a core; the only io_uring code | `wire`, `tally`, `clock`, `secret` |
+//! | `merger` | adds up all workers' parts on each tick, and publishes a snapshot | `tally`, `clock` |
+//! | `view` | from a snapshot, what one subscription shows, and what changed since | `wire`, `tally`, `merger` |
+//! | `page` | the embedded page, the live stream, the JSON API, metrics and health | `tally`, `merger`, `view` |
+//! | `engine` | source and merger put together, started and stopped in order | `tally`, `source`, `merger`, `clock` |
+//! | `replay` | sends captured streams again | `wire`, `secret` |
+//! | `demo` | made-up traffic, and the connections it comes over | `wire`, `secret` |
+//! | `clock` | the engine's one clock | nothing |
+//! | `secret` | the secret that nodes must say | nothing |
+//! | `system` | what this process may use of the machine | nothing |
+//! | `cli` | commands and options | everything |
 #![allow(missing_docs)]
 pub mod cli;
 pub mod clock;
