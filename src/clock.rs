@@ -8,6 +8,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 #[derive(Clone, Debug, Default)]
 pub struct Clock {
     driven: Option<Arc<AtomicU64>>,
+    /// Milliseconds that the machine's clock is moved by.
+    offset: i64,
 }
 
 impl Clock {
@@ -16,16 +18,24 @@ impl Clock {
         Self::default()
     }
 
+    /// The machine's clock, moved by `offset` milliseconds.
+    pub fn shifted(offset: i64) -> Self {
+        Self { driven: None, offset }
+    }
+
     /// A clock that stands at `now` until it is set.
     pub fn driven(now: u64) -> Self {
-        Self { driven: Some(Arc::new(AtomicU64::new(now))) }
+        Self { driven: Some(Arc::new(AtomicU64::new(now))), offset: 0 }
     }
 
     /// Now.
     pub fn now(&self) -> u64 {
         match &self.driven {
             Some(now) => now.load(Ordering::Acquire),
-            None => SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64),
+            None => {
+                let wall = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
+                wall.saturating_add_signed(self.offset)
+            }
         }
     }
 

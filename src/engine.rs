@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::merger::{self, Merger};
-use crate::source::{self, Reader, Secret, Source};
+use crate::secret::Secret;
+use crate::source::{self, Reader, Source};
 use crate::tally::door::Door;
 use crate::tally::{Caps, table::Seed};
 

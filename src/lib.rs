@@ -26,7 +26,7 @@
 //! | `secret` | the secret that nodes must say | nothing |
 //! | `system` | what this process may use of the machine | nothing |
 //! | `cli` | commands and options | everything |
-#![allow(missing_docs)]
+
 pub mod cli;
 pub mod clock;
 pub mod demo;
@@ -34,6 +34,7 @@ pub mod engine;
 pub mod merger;
 pub mod page;
 pub mod replay;
+pub mod secret;
 pub mod source;
 pub mod system;
 pub mod tally;

@@ -6,7 +6,7 @@ use common::{Capture, Totals, collation};
 use proptest::prelude::*;
 use visulate::merger::snapshot::{RawKey, Table};
 use visulate::merger::tables::Tables;
-use visulate::source::Secret;
+use visulate::secret::Secret;
 use visulate::source::session::{Session, Shared};
 use visulate::tally::table::Seed;
 use visulate::tally::{Caps, Counts, Dimension, Entries, Part, Rejected, Shard};

@@ -29,7 +29,8 @@ mod tests {
 
     #[test]
     fn the_command_line_goes_before_the_file() {
-        let (_folder, path) = file("workers = 5\nmemory = \"64M\"\nhttp = [\"127.0.0.1:1\"]\nallow-host = [\"a.example\"]\n");
+        let (_folder, path) =
+            file("workers = 5\nmemory = \"64M\"\nhttp = [\"127.0.0.1:1\"]\nallow-host = [\"a.example\"]\n");
         let args = ServeArgs { workers: Some(2), http: vec!["127.0.0.1:2".into()], ..ServeArgs::default() };
         let filled = fill(args, &path).unwrap();
         assert_eq!((filled.workers, filled.memory), (Some(2), Some(Size(64 << 20))));

@@ -16,8 +16,8 @@ use super::{USAGE, complain, config};
 use crate::clock::Clock;
 use crate::engine::{self, Engine};
 use crate::page::{self, Page};
-use crate::secret::{SecretArgs, SecretError};
-use crate::source::{self, Choice, Reader, Secret};
+use crate::secret::{FindError, Secret, SecretArgs};
+use crate::source::{self, Choice, Reader};
 use crate::system;
 
 /// Port of log collation.
@@ -46,10 +46,14 @@ pub struct ServeArgs {
     #[arg(long, value_name = "ORIGIN")]
     pub allow_origin: Vec<String>,
 
-    /// The secret that nodes send (proxy.config.log.collation_secret)
-    #[command(flatten)]
-    #[serde(flatten)]
-    pub secret: SecretArgs,
+    /// File whose first line is the secret that nodes send (proxy.config.log.collation_secret); without it the variable
+    /// VISULATE_SECRET, then Traffic Server's default
+    #[arg(long, value_name = "F")]
+    pub secret_file: Option<PathBuf>,
+
+    /// The secret; for tests, since every local user can read the command line
+    #[arg(long, value_name = "S", conflicts_with = "secret_file", value_parser = crate::secret::parse)]
+    pub secret: Option<Secret>,
 
     /// Reading threads, each on a core of its own [default: one for each usable core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
@@ -156,7 +160,9 @@ impl ServeArgs {
             http: list(self.http, other.http),
             allow_host: list(self.allow_host, other.allow_host),
             allow_origin: list(self.allow_origin, other.allow_origin),
-            secret: self.secret.or(other.secret),
+            // A file on the command line goes before a secret in the configuration.
+            secret: self.secret.or(if self.secret_file.is_some() { None } else { other.secret }),
+            secret_file: self.secret_file.or(other.secret_file),
             workers: self.workers.or(other.workers),
             reader: self.reader.or(other.reader),
             memory: self.memory.or(other.memory),
@@ -291,7 +297,9 @@ pub fn start(args: &ServeArgs, clock: Clock) -> Result<Running, Failure> {
     let workers = args.workers.map_or(cores.len(), |workers| workers as usize);
     let memory = args.memory.map_or_else(|| system::usable_memory() / 4, |size| size.0);
 
-    let addresses = |listeners: &[TcpListener]| -> Vec<SocketAddr> { listeners.iter().filter_map(|l| l.local_addr().ok()).collect() };
+    let addresses = |listeners: &[TcpListener]| -> Vec<SocketAddr> {
+        listeners.iter().filter_map(|l| l.local_addr().ok()).collect()
+    };
     let (collation_at, http_at) = (addresses(&collation), addresses(&http));
     let exposed = |at: &[SocketAddr]| at.iter().any(|address| !address.ip().to_canonical().is_loopback());
     let info = page::Info {
@@ -335,7 +343,8 @@ pub fn start(args: &ServeArgs, clock: Clock) -> Result<Running, Failure> {
         info,
         ready: ready.clone(),
     };
-    let page = page::spawn(config, engine.handle()).map_err(|error| Failure::failed(format!("the page can't start: {error}")))?;
+    let page = page::spawn(config, engine.handle())
+        .map_err(|error| Failure::failed(format!("the page can't start: {error}")))?;
     ready.store(true, Ordering::Release);
     for address in &collation_at {
         tracing::info!("log collation on {address}, {workers} workers, {} of memory", Size(memory));
@@ -347,14 +356,14 @@ pub fn start(args: &ServeArgs, clock: Clock) -> Result<Running, Failure> {
 }
 
 fn secret(args: &ServeArgs) -> Result<Secret, Failure> {
-    if args.secret.secret.is_some() {
+    if args.secret.is_some() {
         tracing::warn!("every local user can read --secret on the command line: it is for tests; give --secret-file");
     }
-    let bytes = args.secret.secret(SecretArgs::variable()).map_err(|error| match error {
-        SecretError::Length { .. } => Failure::usage(error),
-        SecretError::File { .. } => Failure::failed(error),
-    })?;
-    Secret::new(&bytes).map_err(Failure::usage)
+    let found = SecretArgs { secret_file: args.secret_file.clone(), secret: args.secret.clone() };
+    found.find(SecretArgs::variable()).map_err(|error| match error {
+        FindError::Secret { .. } => Failure::usage(error),
+        FindError::File { .. } => Failure::failed(error),
+    })
 }
 
 /// Both families on the default port, or IPv4 where IPv6 is off; or what was asked for.
@@ -364,7 +373,12 @@ fn collation_listeners(asked: &[String]) -> Result<Vec<TcpListener>, Failure> {
         return match source::bind(both) {
             Ok(listener) => Ok(vec![listener]),
             Err(error) if error.raw_os_error() == Some(97) || error.kind() == io::ErrorKind::AddrNotAvailable => {
-                listeners("--collation", &[], COLLATION_PORT, &[SocketAddr::from((Ipv4Addr::UNSPECIFIED, COLLATION_PORT))])
+                listeners(
+                    "--collation",
+                    &[],
+                    COLLATION_PORT,
+                    &[SocketAddr::from((Ipv4Addr::UNSPECIFIED, COLLATION_PORT))],
+                )
             }
             Err(error) => Err(cannot_listen("--collation", both, &error)),
         };
@@ -380,7 +394,10 @@ fn listeners(flag: &str, asked: &[String], port: u16, default: &[SocketAddr]) ->
     if addresses.is_empty() {
         addresses.extend_from_slice(default);
     }
-    addresses.into_iter().map(|address| source::bind(address).map_err(|error| cannot_listen(flag, address, &error))).collect()
+    addresses
+        .into_iter()
+        .map(|address| source::bind(address).map_err(|error| cannot_listen(flag, address, &error)))
+        .collect()
 }
 
 /// `host:port`, or a host alone with the usual port.
@@ -434,6 +451,11 @@ fn lock(folder: &std::path::Path) -> Result<std::fs::File, Failure> {
 
 /// Waits for SIGTERM or SIGINT.
 fn wait_for_signal() -> io::Result<&'static str> {
+    wait_for_signal_or(std::future::pending::<()>())
+}
+
+/// Waits for SIGTERM, SIGINT, or the end of something else.
+pub fn wait_for_signal_or<T>(end: impl Future<Output = T>) -> io::Result<&'static str> {
     use tokio::signal::unix::{SignalKind, signal};
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -441,6 +463,7 @@ fn wait_for_signal() -> io::Result<&'static str> {
         tokio::select! {
             _ = term.recv() => Ok("SIGTERM"),
             _ = int.recv() => Ok("SIGINT"),
+            _ = end => Ok("the end"),
         }
     })
 }

@@ -4,7 +4,7 @@
 
 use super::generator::{FIELD_LIST, Generator, PRINT_TEMPLATE};
 use super::world::NODES;
-use crate::source::Secret;
+use crate::secret::Secret;
 use crate::wire::encode::{EncodeError, Header, SegmentWriter, auth_message, push_message, signature};
 use socket2::{Domain, Socket, Type};
 use std::io::{self, Write};

@@ -2,7 +2,7 @@
 
 use super::world::{CLIENT_EXPONENT, FAILING_SITE, SITE_EXPONENT};
 use super::*;
-use crate::source::Secret;
+use crate::secret::Secret;
 use crate::wire::codes::result_class;
 use std::collections::HashMap;
 use std::io::Read;

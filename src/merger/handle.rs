@@ -13,10 +13,8 @@ use crate::tally::{Dimension, Part};
 pub enum Command {
     /// The table of a dimension as of the last full tick.
     Want(Dimension, oneshot::Sender<Arc<Table>>),
-    /// Tick to this time now, and answer with the tick's number once its snapshot is published (a driven clock).
+    /// Tick now, and answer with the tick's number once its snapshot is published (a driven clock).
     Drive {
-        /// Milliseconds since the epoch.
-        now: u64,
         /// True for a full tick.
         full: bool,
         /// Gets the tick's number.

@@ -4,7 +4,7 @@
 
 pub mod handle;
 mod nodes;
-mod run;
+pub mod run;
 pub mod snapshot;
 pub mod tables;
 

@@ -279,6 +279,7 @@ impl Run {
                 cap: self.config.memory,
             },
             saturated: self.busy.iter().any(|busy| busy.saturated(instant)),
+            keys: Dimension::ALL.map(|dimension| self.tables.keys(dimension)),
             tables,
         }));
     }

@@ -35,6 +35,8 @@ pub struct Snapshot {
     pub memory: Memory,
     /// Workers have been above 80 % of a core for 10 s: nodes may be orphaning records.
     pub saturated: bool,
+    /// How many keys each dimension has, and whether that is exact (else it is a lower bound).
+    pub keys: [(u64, bool); Dimension::COUNT],
     /// Tables by [`Dimension`]: small ones always, the others as of the last full tick if they are watched or were asked for.
     pub tables: [Option<Arc<Table>>; Dimension::COUNT],
 }

@@ -269,6 +269,12 @@ impl Tables {
         self.names(dimension).map_or(&[], |names| names.name(row))
     }
 
+    /// How many keys a dimension has, and whether that is exact.
+    pub fn keys(&self, dimension: Dimension) -> (u64, bool) {
+        let table = &self.tables[dimension as usize];
+        (table.rows.len() as u64, table.refused.is_empty())
+    }
+
     /// Bytes of the tables, and of the copies that snapshots share.
     pub fn bytes(&self) -> (u64, u64) {
         let tables: usize = self.tables.iter().map(Merged::bytes).sum();

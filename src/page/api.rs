@@ -61,11 +61,7 @@ pub async fn answer(state: &Arc<State>, path: &str, query: Option<&str>) -> Resu
         "/api/v1/summary" => {
             Query::parse(query, &[])?;
             let snapshot = state.handle.snapshot();
-            let mut uniques = Vec::new();
-            for dimension in json::UNIQUES {
-                uniques.push(table(state, dimension).await?);
-            }
-            computed(state, 0, move || json::summary(&snapshot, &uniques)).await
+            computed(state, 0, move || json::summary(&snapshot)).await
         }
         "/api/v1/top" => {
             let query = Query::parse(query, &["dimension", "measure", "limit", "offset"])?;
@@ -90,9 +86,7 @@ pub async fn answer(state: &Arc<State>, path: &str, query: Option<&str>) -> Resu
             query.only("columns", Dimension::Client.name())?;
             let measure = query.measure()?;
             let size = query.number("n", 1, MOST_CELLS_A_SIDE, 20)?;
-            let sites = table(state, Dimension::Site).await?;
-            let clients = table(state, Dimension::Client).await?;
-            let pairs = table(state, Dimension::ClientSite).await?;
+            let [sites, clients, pairs] = of_one_tick(state).await?;
             let started = state.handle.snapshot().started;
             computed(state, size * size, move || {
                 let tables = Tables { sites: &sites, clients: &clients, pairs: &pairs };
@@ -107,6 +101,18 @@ pub async fn answer(state: &Arc<State>, path: &str, query: Option<&str>) -> Resu
             computed(state, rows, move || json::nodes(&snapshot)).await
         }
         _ => Err(Refusal::bad(format!("{path} is not part of this version"), PATHS)),
+    }
+}
+
+/// Sites, clients and their pairs, of the same tick: a tick may pass between two questions.
+async fn of_one_tick(state: &Arc<State>) -> Result<[Arc<Table>; 3], Stopped> {
+    loop {
+        let sites = table(state, Dimension::Site).await?;
+        let clients = table(state, Dimension::Client).await?;
+        let pairs = table(state, Dimension::ClientSite).await?;
+        if sites.tick == clients.tick && clients.tick == pairs.tick {
+            return Ok([sites, clients, pairs]);
+        }
     }
 }
 

@@ -4,7 +4,6 @@
 
 mod course;
 mod input;
-mod secret;
 mod send;
 mod shift;
 
@@ -19,11 +18,11 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::secret::SecretArgs;
 use indicatif::{ProgressBar, ProgressStyle};
 
 pub use course::Until;
 pub use input::{Input, LoadCause, LoadError, Message, load};
-pub use secret::{Args as SecretArgs, FindError};
 pub use send::{Options, SendError, Sent, send};
 pub use shift::Times;
 

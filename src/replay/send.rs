@@ -21,7 +21,7 @@ use tokio::time::{sleep_until, timeout};
 use super::course::{Course, Pace, Step, Until};
 use super::input::Input;
 use super::shift::Times;
-use crate::source::Secret;
+use crate::secret::Secret;
 use crate::wire::encode::auth_message;
 
 /// Connections that one thread serves.

@@ -1,7 +1,7 @@
 //! What goes over the wire, seen by plain listeners.
 
 use super::*;
-use crate::source::Secret;
+use crate::secret::Secret;
 use crate::wire::encode::{Header, SegmentWriter, Value, auth_message, message};
 use crate::wire::segment::Segment;
 use std::io::Read;

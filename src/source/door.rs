@@ -123,7 +123,6 @@ pub fn spawn(setup: Setup) -> io::Result<JoinHandle<()>> {
             .map(|listener| tokio::net::TcpListener::from_std(listener.try_clone()?))
             .collect::<io::Result<Vec<_>>>()?
     };
-    drop(setup.listeners);
     let mut keeper = Keeper {
         workers: setup.workers,
         limits: setup.limits,

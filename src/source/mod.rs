@@ -7,7 +7,6 @@ pub mod buffer;
 pub mod door;
 pub mod log;
 pub mod reader;
-pub mod secret;
 pub mod session;
 pub mod worker;
 
@@ -20,12 +19,12 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::clock::Clock;
+use crate::secret::Secret;
 use crate::tally::link::Link;
 use crate::tally::table::Seed;
 use crate::tally::{Caps, door::Door};
 
 pub use reader::{Choice, Reader};
-pub use secret::Secret;
 
 /// Limits on what strangers may do; each is a setting.
 #[derive(Clone, Copy, Debug)]

@@ -4,7 +4,7 @@
 
 use std::rc::Rc;
 
-use super::Secret;
+use crate::secret::Secret;
 use crate::tally::rejected::Amount;
 use crate::tally::table::REFUSED;
 use crate::tally::{Cause, Shard};

@@ -15,8 +15,9 @@ use super::buffer::{Budget, Buffer};
 use super::door::{Accepted, Event, Load};
 use super::reader::{Epoll, Reader, Socket, Uring, uring_runtime};
 use super::session::{Session, Shared};
-use super::{Limits, Secret, Stage};
+use super::{Limits, Stage};
 use crate::clock::Clock;
+use crate::secret::Secret;
 use crate::tally::link::Link;
 use crate::tally::rejected::Amount;
 use crate::tally::table::Seed;
@@ -214,6 +215,8 @@ impl Worker {
             let mut session = Session::new(accepted.peer, worker.limits.segment);
             let cause = worker.serve(&wait, &mut session, buffer).await;
             wait.gone.set(true);
+            // The sweep still holds the socket for a moment; the peer must not wait for it.
+            wait.socket.shutdown(Shutdown::Both);
             worker.log_dropped(&mut session);
             worker.end(session.peer(), accepted.address, cause);
         });

@@ -427,7 +427,7 @@ fn a_driven_second_reaches_the_views_before_the_next() {
         let now = sample::STARTED + second * 1000;
         clock.set(now);
         let (done, ticked) = tokio::sync::oneshot::channel();
-        merger.handle().command(Command::Drive { now, full: true, done }).unwrap();
+        merger.handle().command(Command::Drive { full: true, done }).unwrap();
         rig.tick = block_on(ticked).unwrap();
         rig.wait();
         for follower in &mut followers {
