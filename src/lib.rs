@@ -23,7 +23,7 @@
 //! | `replay` | sends captured streams again | `wire`, `secret` |
 //! | `demo` | made-up traffic, and the connections it comes over | `wire`, `secret` |
 //! | `clock` | the engine's one clock | nothing |
-//! | `secret` | the secret that nodes must say | nothing |
+//! | `secret` | the secret that nodes must say: where it is from, and comparing it | `wire` |
 //! | `system` | what this process may use of the machine | nothing |
 //! | `cli` | commands and options | everything |
 
