@@ -30,7 +30,7 @@ pub const PAGE_PORT: u16 = 6011;
 #[derive(Clone, Debug, Default, Args, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ServeArgs {
-    /// Where Traffic Servers send their logs; repeatable [default: [::]:8085, both families; 0.0.0.0:8085 without IPv6]
+    /// Where Traffic Servers send their logs; repeatable [default: port 8085 of all addresses, IPv6 and IPv4]
     #[arg(long, value_name = "ADDR")]
     pub collation: Vec<String>,
 
@@ -42,7 +42,7 @@ pub struct ServeArgs {
     #[arg(long, value_name = "NAME")]
     pub allow_host: Vec<String>,
 
-    /// Origin whose pages may open the live stream, such as https://wall.example; repeatable
+    /// Origin whose pages may open the live stream, such as `https://wall.example`; repeatable
     #[arg(long, value_name = "ORIGIN")]
     pub allow_origin: Vec<String>,
 

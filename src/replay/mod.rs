@@ -1,6 +1,6 @@
 //! `visulate replay`: recorded streams are sent again, to load an engine or to look at them.
 //!
-//! [`load`] turns files into an [`Input`], [`Course`](course::Course) says what a connection sends when, [`send`] does it.
+//! [`load`] turns files into an [`Input`], a course says what a connection sends when, [`send`] does it.
 
 mod course;
 mod input;

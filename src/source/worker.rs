@@ -138,8 +138,8 @@ async fn work<S: Socket>(setup: Setup) {
         waiting: RefCell::default(),
     });
     let mut connections = JoinSet::new();
-    let mut sweep = tokio::time::interval(sweep_every(&limits));
-    sweep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    // Real time, whatever the engine's clock: a driven clock may stand still.
+    let (every, mut swept) = (sweep_every(&limits), Instant::now());
     // Ticks that this worker has answered, and full ones.
     let mut answered_full = 0;
     let (mut dealt, mut draining) = (true, false);
@@ -152,6 +152,11 @@ async fn work<S: Socket>(setup: Setup) {
             },
             request = link.tick() => {
                 let Some(request) = request else { return };
+                // An idle worker wakes for ticks only: the sweep takes the same wake-up.
+                if swept.elapsed() >= every {
+                    worker.sweep();
+                    swept = Instant::now();
+                }
                 if let Some(mut part) = link.spare() {
                     let full = request.full_tick > answered_full;
                     worker.hand_over(&mut part, request.tick, full);
@@ -159,7 +164,10 @@ async fn work<S: Socket>(setup: Setup) {
                     link.send(part);
                 }
             }
-            _ = sweep.tick() => worker.sweep(),
+            _ = tokio::time::sleep_until((swept + every * 2).into()) => {
+                worker.sweep();
+                swept = Instant::now();
+            }
             Some(_) = connections.join_next() => {}
             changed = stopping.changed() => {
                 let stage = if changed.is_ok() { *stopping.borrow_and_update() } else { Stage::End };

@@ -1,5 +1,5 @@
 //! Captures of real Traffic Servers, and their expected totals (tests/captures/README.md).
-#![allow(dead_code)]
+#![allow(dead_code, clippy::unwrap_used, clippy::type_complexity)]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
