@@ -1,5 +1,7 @@
 //! Captures of real Traffic Servers through session, tables and merge, without sockets: however a stream is cut, the same numbers.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use common::{Capture, Totals, collation};
