@@ -19,7 +19,7 @@
 //! | `merger` | adds up all workers' parts on each tick, and publishes a snapshot | `tally`, `clock` |
 //! | `view` | from a snapshot, what one subscription shows, and what changed since | `wire`, `tally`, `merger` |
 //! | `page` | the embedded page, the live stream, the JSON API, metrics and health | `tally`, `merger`, `view` |
-//! | `engine` | source and merger put together, started and stopped in order | `tally`, `source`, `merger`, `clock` |
+//! | `engine` | source and merger put together, started and stopped in order | `tally`, `source`, `merger`, `clock`, `secret` |
 //! | `replay` | sends captured streams again | `wire`, `secret` |
 //! | `demo` | made-up traffic, and the connections it comes over | `wire`, `secret` |
 //! | `clock` | the engine's one clock | nothing |

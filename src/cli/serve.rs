@@ -1,6 +1,6 @@
 //! `visulate serve`: options, addresses, and the life of the engine until it is told to stop.
 
-use std::io;
+use std::io::{self, IsTerminal};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -275,7 +275,12 @@ pub fn prepare(args: ServeArgs) -> Result<ServeArgs, Failure> {
     let filter = tracing_subscriber::EnvFilter::try_new(level)
         .map_err(|error| Failure::usage(format!("--log-level {level}: {error}")))?;
     // Only the first call in a process takes effect.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false).try_init();
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .with_target(false)
+        .try_init();
     Ok(args)
 }
 
@@ -347,7 +352,10 @@ pub fn start(args: &ServeArgs, clock: Clock) -> Result<Running, Failure> {
         .map_err(|error| Failure::failed(format!("the page can't start: {error}")))?;
     ready.store(true, Ordering::Release);
     for address in &collation_at {
-        tracing::info!("log collation on {address}, {workers} workers, {} of memory", Size(memory));
+        tracing::info!(
+            "log collation on {address}, {workers} workers, at most {} MiB of memory for what they count",
+            memory >> 20
+        );
     }
     for address in &http_at {
         tracing::info!("the page is at http://{}", browsable(*address));

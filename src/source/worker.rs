@@ -24,6 +24,9 @@ use crate::tally::table::Seed;
 use crate::tally::{Caps, Cause, Shard};
 use crate::wire::format::Formats;
 
+/// A stopping engine holds a connection for ended when it has read nothing for so long.
+const QUIET: Duration = Duration::from_millis(100);
+
 /// What a worker is told.
 pub struct Setup {
     /// Its number.
@@ -92,7 +95,7 @@ trait Waiting {
     /// Ends the connection if what it waits for is overdue. False once the connection is gone.
     fn sweep(&self, now: Instant, limits: &Limits) -> bool;
 
-    /// Lets the connection read what has arrived, and end.
+    /// The engine stops: ends the connection if it has read nothing since the last call.
     fn drain(&self);
 }
 
@@ -104,6 +107,9 @@ struct Wait<S> {
     /// Why it is being ended.
     doomed: Cell<Option<Cause>>,
     gone: Cell<bool>,
+    /// Reads that brought something, and how many there were at the last look of a stopping engine.
+    reads: Cell<u64>,
+    seen: Cell<Option<u64>>,
 }
 
 impl<S: Socket> Waiting for Wait<S> {
@@ -119,8 +125,11 @@ impl<S: Socket> Waiting for Wait<S> {
     }
 
     fn drain(&self) {
-        // What is in the socket can still be read; then comes the end.
-        self.socket.shutdown(Shutdown::Read);
+        // What a node has written may still be on its way through the sockets' buffers: only one that is quiet is at its end.
+        // What is in the socket by then can still be read.
+        if self.seen.replace(Some(self.reads.get())) == Some(self.reads.get()) {
+            self.socket.shutdown(Shutdown::Read);
+        }
     }
 }
 
@@ -142,12 +151,12 @@ async fn work<S: Socket>(setup: Setup) {
     let (every, mut swept) = (sweep_every(&limits), Instant::now());
     // Ticks that this worker has answered, and full ones.
     let mut answered_full = 0;
-    let (mut dealt, mut draining) = (true, false);
+    let (mut dealt, mut draining, mut next_look) = (true, false, Instant::now());
     loop {
         // All arms wait on things that lose nothing when they are dropped.
         tokio::select! {
             accepted = new.recv(), if dealt => match accepted {
-                Some(accepted) => worker.begin::<S>(accepted, &mut connections, draining),
+                Some(accepted) => worker.begin::<S>(accepted, &mut connections),
                 None => dealt = false,
             },
             request = link.tick() => {
@@ -175,7 +184,10 @@ async fn work<S: Socket>(setup: Setup) {
                     return;
                 }
                 draining = true;
+            }
+            _ = tokio::time::sleep_until(next_look.into()), if draining => {
                 worker.waiting.borrow().iter().for_each(|waiting| waiting.drain());
+                next_look = Instant::now() + QUIET;
             }
         }
         // The door deals out what it still found, and goes.
@@ -193,7 +205,7 @@ fn sweep_every(limits: &Limits) -> Duration {
 }
 
 impl Worker {
-    fn begin<S: Socket>(self: &Rc<Self>, accepted: Accepted, connections: &mut JoinSet<()>, draining: bool) {
+    fn begin<S: Socket>(self: &Rc<Self>, accepted: Accepted, connections: &mut JoinSet<()>) {
         let Ok(buffer) = Buffer::new(&self.budget) else {
             let amount = Amount { connections: 1, ..Amount::default() };
             self.shared.borrow_mut().shard.reject(Cause::Limit, &amount, None);
@@ -213,10 +225,9 @@ impl Worker {
             since: Cell::new(Some((Instant::now(), Cause::AuthTimeout))),
             doomed: Cell::new(None),
             gone: Cell::new(false),
+            reads: Cell::new(0),
+            seen: Cell::new(None),
         });
-        if draining {
-            wait.drain();
-        }
         self.waiting.borrow_mut().push(wait.clone());
         let worker = self.clone();
         connections.spawn_local(async move {
@@ -241,6 +252,7 @@ impl Worker {
                 return session.end(buffer.bytes(), wait.doomed.get(), &mut self.shared.borrow_mut());
             }
             self.load.read(count);
+            wait.reads.set(wait.reads.get() + 1);
             let now = self.clock.now();
             let shared = &mut *self.shared.borrow_mut();
             shared.shard.read(count);

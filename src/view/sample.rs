@@ -121,6 +121,7 @@ pub(crate) fn snapshot(tick: u64, tables: Vec<Table>) -> Snapshot {
     for mut table in tables {
         (table.tick, table.as_of) = (tick, as_of);
         let dimension = table.dimension;
+        snapshot.keys[dimension as usize] = (table.len() as u64, table.is_exact());
         snapshot.tables[dimension as usize] = Some(Arc::new(table));
     }
     snapshot
