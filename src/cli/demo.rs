@@ -57,6 +57,7 @@ fn demo(args: DemoArgs) -> Result<(), Failure> {
         (false, Some(_)) => Clock::shifted(start as i64 - wall.now() as i64),
         (false, None) => wall,
     };
+    let signals = serve::Signals::catch()?;
     let running = serve::start(&engine, clock.clone())?;
     let collation = running.engine.addresses()[0];
     let stopping = Arc::new(AtomicBool::new(false));
@@ -80,7 +81,7 @@ fn demo(args: DemoArgs) -> Result<(), Failure> {
             outcome
         })
         .map_err(|error| Failure(format!("the generator can't start: {error}"), 1))?;
-    serve::wait_for_signal_or(end).map_err(|error| Failure(format!("signals can't be had: {error}"), 1))?;
+    signals.wait(end);
     stopping.store(true, Ordering::Release);
     stop(running, feeder)
 }

@@ -252,15 +252,12 @@ impl Running {
 
 /// Runs `visulate serve`.
 pub fn run(args: ServeArgs) -> ExitCode {
-    let started = prepare(args).and_then(|args| start(&args, Clock::wall()));
-    let running = match started {
-        Ok(running) => running,
+    let started = prepare(args).and_then(|args| Ok((Signals::catch()?, start(&args, Clock::wall())?)));
+    let (signals, running) = match started {
+        Ok(started) => started,
         Err(Failure(text, code)) => return complain(&text, code),
     };
-    match wait_for_signal() {
-        Ok(name) => tracing::info!("{name}: reading what has arrived, then stopping"),
-        Err(error) => tracing::error!("signals can't be had, stopping: {error}"),
-    }
+    signals.wait(std::future::pending::<()>());
     running.stop();
     ExitCode::SUCCESS
 }
@@ -457,21 +454,35 @@ fn lock(folder: &std::path::Path) -> Result<std::fs::File, Failure> {
     }
 }
 
-/// Waits for SIGTERM or SIGINT.
-fn wait_for_signal() -> io::Result<&'static str> {
-    wait_for_signal_or(std::future::pending::<()>())
+/// SIGTERM and SIGINT, caught from the moment this is made: before the engine says that it is there.
+pub struct Signals {
+    runtime: tokio::runtime::Runtime,
+    term: tokio::signal::unix::Signal,
+    int: tokio::signal::unix::Signal,
 }
 
-/// Waits for SIGTERM, SIGINT, or the end of something else.
-pub fn wait_for_signal_or<T>(end: impl Future<Output = T>) -> io::Result<&'static str> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-        tokio::select! {
-            _ = term.recv() => Ok("SIGTERM"),
-            _ = int.recv() => Ok("SIGINT"),
-            _ = end => Ok("the end"),
-        }
-    })
+impl Signals {
+    /// Catches them.
+    pub fn catch() -> Result<Self, Failure> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let failed = |error: io::Error| Failure::failed(format!("signals can't be caught: {error}"));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+        let inside = runtime.enter();
+        let term = signal(SignalKind::terminate()).map_err(failed)?;
+        let int = signal(SignalKind::interrupt()).map_err(failed)?;
+        drop(inside);
+        Ok(Self { runtime, term, int })
+    }
+
+    /// Waits for one of them, or the end of something else.
+    pub fn wait<T>(mut self, end: impl Future<Output = T>) {
+        let what = self.runtime.block_on(async {
+            tokio::select! {
+                _ = self.term.recv() => "SIGTERM: ",
+                _ = self.int.recv() => "SIGINT: ",
+                _ = end => "",
+            }
+        });
+        tracing::info!("{what}reading what has arrived, then stopping");
+    }
 }
