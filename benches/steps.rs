@@ -1,0 +1,125 @@
+//! How fast is each step on one core: decode (segments to fields), tally (fields to all tables), merge (parts to the merger's tables)?
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod naive;
+
+use std::hint::black_box;
+use std::path::PathBuf;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use naive::Naive;
+use visulate::merger::tables::Tables;
+use visulate::replay::{Input, load};
+use visulate::tally::table::Seed;
+use visulate::tally::{Caps, Dimension, Part, Shard};
+use visulate::wire::format::Formats;
+use visulate::wire::segment::Segment;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const ENTRIES: u64 = 10_000;
+
+fn input() -> Input {
+    let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/captures/ats-8.1-collation-squid.bin.zst");
+    load(&[file]).unwrap()
+}
+
+fn segments(input: &Input) -> impl Iterator<Item = &[u8]> {
+    let mut rest = input.bytes();
+    std::iter::from_fn(move || {
+        let (head, tail) = rest.split_first_chunk::<4>()?;
+        let (body, tail) = tail.split_at(u32::from_le_bytes(*head) as usize);
+        rest = tail;
+        Some(body)
+    })
+}
+
+/// Entries of a capture become fields.
+fn decode(c: &mut Criterion) {
+    let input = input();
+    let mut group = c.benchmark_group("decode");
+    group.throughput(Throughput::Elements(ENTRIES));
+    group.bench_function("squid entries", |b| {
+        let mut formats = Formats::default();
+        b.iter(|| {
+            let (mut count, mut bytes) = (0, 0);
+            for body in segments(&input) {
+                let segment = Segment::parse(body).unwrap();
+                let plan = formats.of(&segment).unwrap().plan(&segment);
+                for entry in segment.entries() {
+                    let fields = black_box(plan.read(entry.payload)).unwrap();
+                    count += 1;
+                    bytes += fields.bytes;
+                }
+            }
+            assert_eq!((count, bytes), (ENTRIES, 215_790_922));
+        });
+    });
+    group.finish();
+}
+
+/// Entries of a capture are counted in all tables: the worker's whole step, and the naive reference's.
+fn tally(c: &mut Criterion) {
+    let input = input();
+    let mut group = c.benchmark_group("tally");
+    group.throughput(Throughput::Elements(ENTRIES));
+    group.bench_function("decode and count", |b| {
+        let caps = Caps::new(256 << 20, 1);
+        let (mut shard, mut formats) = (Shard::new(0, &caps, &Seed::default()), Formats::default());
+        let node = shard.node(b"edge-01.example.net", "127.0.0.1");
+        let (mut part, mut tick) = (Part::default(), 0);
+        b.iter(|| {
+            for body in segments(&input) {
+                let segment = Segment::parse(body).unwrap();
+                let format = formats.of(&segment).unwrap();
+                shard.segment(&segment, &format, node, 1_795_460_600_000);
+            }
+            tick += 1;
+            part.clear();
+            shard.hand_over(&mut part, tick, true);
+            assert_eq!((part.entries.requests, part.total.all_bytes()), (ENTRIES, 215_790_922));
+        });
+    });
+    group.bench_function("the naive reference", |b| {
+        b.iter(|| {
+            let mut naive = Naive::default();
+            segments(&input).for_each(|body| naive.segment(body));
+            assert_eq!((naive.total.all_requests(), naive.total.all_bytes()), (ENTRIES, 215_790_922));
+        });
+    });
+    group.finish();
+}
+
+/// The parts of a full tick are added to the merger's tables.
+fn merger(c: &mut Criterion) {
+    let input = input();
+    let caps = Caps::new(256 << 20, 1);
+    let seed = Seed::default();
+    let (mut shard, mut formats) = (Shard::new(0, &caps, &seed), Formats::default());
+    let node = shard.node(b"edge-01.example.net", "127.0.0.1");
+    let mut count = |part: &mut Part| {
+        for body in segments(&input) {
+            let segment = Segment::parse(body).unwrap();
+            let format = formats.of(&segment).unwrap();
+            shard.segment(&segment, &format, node, 1_795_460_600_000);
+        }
+        part.clear();
+        shard.hand_over(part, 1, true);
+    };
+    let mut tables = Tables::new(&caps, 1, &seed);
+    let (mut first, mut later) = (Part::default(), Part::default());
+    count(&mut first);
+    tables.add(&first);
+    count(&mut later);
+    let rows: usize = later.tables.iter().map(|table| table.rows.len()).sum();
+    let mut group = c.benchmark_group("merger");
+    group.throughput(Throughput::Elements(rows as u64));
+    group.bench_function("rows of a full tick", |b| b.iter(|| tables.add(black_box(&later))));
+    group.finish();
+    let sites = tables.table(Dimension::Site);
+    assert_eq!(sites.total.all_requests() % ENTRIES, 0);
+}
+
+criterion_group!(benches, decode, tally, merger);
+criterion_main!(benches);
