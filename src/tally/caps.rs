@@ -23,7 +23,7 @@ pub const KEY_MAX: usize = 2048;
 pub const KEY_KEPT: usize = 2000;
 
 /// A worker's row: counts, mark, key, index, and its copies in the two parts that may be under way.
-const WORKER_ROW: usize = 400;
+const WORKER_ROW: usize = 416;
 
 /// The merger's row: counts, key, index, the workers' maps, and its copy in a snapshot.
 const MERGER_ROW: usize = 320;

@@ -43,6 +43,8 @@ pub struct Shard {
     results: Coded,
     statuses: Coded,
     methods: Keyed,
+    /// The last short method, with its length, and its row.
+    last_method: (u64, u32),
     types: Keyed,
     routes: Coded,
     nodes: Keyed,
@@ -88,6 +90,7 @@ impl Shard {
             results: coded(Dimension::Result),
             statuses: coded(Dimension::Status),
             methods: keyed(Dimension::Method),
+            last_method: (u64::MAX, REFUSED),
             types: keyed(Dimension::Type),
             routes: coded(Dimension::Route),
             nodes: keyed(Dimension::Node),
@@ -164,6 +167,7 @@ impl Shard {
             }
         } else {
             let plan = format.plan(segment);
+            let mut sum = Counts::default();
             for entry in walk.by_ref() {
                 newest = newest.max(entry.time_ms());
                 match plan.read(entry.payload) {
@@ -171,9 +175,16 @@ impl Shard {
                     Some(fields) if is_icp(plan.has(), &fields) => counted.entries.icp += 1,
                     Some(fields) => {
                         counted.entries.requests += 1;
-                        self.entry(plan.has(), &fields, node);
+                        let increment = increment(plan.has(), &fields);
+                        sum.record(&increment);
+                        self.entry(plan.has(), &fields, &increment);
                     }
                 }
+            }
+            // All entries of a segment are of one node: one addition for all of them.
+            if !sum.is_empty() {
+                self.total.merge(&sum);
+                self.nodes.merge(node, &sum);
             }
         }
         counted.lost = walk.lost();
@@ -193,39 +204,53 @@ impl Shard {
         counted
     }
 
-    /// Counts one transaction in every table.
+    /// Counts one transaction in every table but the nodes'.
     #[inline]
-    fn entry(&mut self, has: Has, fields: &Fields<'_>, node: u32) {
-        let increment = increment(has, fields);
-        self.total.record(&increment);
-        self.nodes.record(node, &increment);
+    fn entry(&mut self, has: Has, fields: &Fields<'_>, increment: &Increment) {
         if has.has_number(Number::Result) {
-            self.results.record(fields.result, &increment);
+            self.results.record(fields.result, increment);
         }
         if has.has_number(Number::Status) {
-            self.statuses.record(fields.status, &increment);
+            self.statuses.record(fields.status, increment);
         }
         if has.has_number(Number::Route) {
-            self.routes.record(fields.route, &increment);
+            self.routes.record(fields.route, increment);
         }
         if has.has_text(Text::Method) {
-            let method = if fields.method == b"-" { &[] } else { fields.method };
-            let row = self.methods.row(method);
-            self.methods.record(row, &increment);
+            let row = self.method(fields.method);
+            self.methods.record(row, increment);
         }
         if has.has_text(Text::ContentType) {
             let (types, scratch) = (&mut self.types, &mut self.scratch);
             let row = self.type_rows.get(fields.content_type, || type_row(types, scratch, fields.content_type));
-            self.types.record(row, &increment);
+            self.types.record(row, increment);
         }
         let place = self.place(fields);
-        self.hosts.record(place.host, &increment);
-        self.sites.record(place.site, &increment);
+        self.hosts.record(place.host, increment);
+        self.sites.record(place.site, increment);
         if has.has_client() {
             let client = self.clients.row(fields.client.as_ref().map_or(&[][..], |address| &address[..]));
-            self.clients.record(client, &increment);
-            self.pairs.record([client, place.site], &increment);
+            self.clients.record(client, increment);
+            self.pairs.record([client, place.site], increment);
         }
+    }
+
+    /// The row of a method; most entries have the one of the entry before.
+    #[inline]
+    fn method(&mut self, method: &[u8]) -> u32 {
+        let mut word = [0; 8];
+        if method.len() < 8 {
+            word[..method.len()].copy_from_slice(method);
+            word[7] = method.len() as u8;
+            if u64::from_ne_bytes(word) == self.last_method.0 {
+                return self.last_method.1;
+            }
+        }
+        let row = self.methods.row(if method == b"-" { &[] } else { method });
+        if method.len() < 8 {
+            self.last_method = (u64::from_ne_bytes(word), row);
+        }
+        row
     }
 
     /// Host and site: of the URL, without one of the server, without either *none*.
