@@ -1,5 +1,6 @@
 //! The merger's thread: asks for parts at each tick, adds them, publishes.
 
+use std::collections::VecDeque;
 use std::io;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, mpsc};
@@ -86,6 +87,7 @@ impl Merger {
             table_bytes: vec![0; config.workers],
             buffer_bytes: vec![0; config.workers],
             pending: Vec::new(),
+            later: VecDeque::new(),
             sums: Sums::default(),
             tick: 0,
             full_tick: 0,
@@ -163,6 +165,8 @@ struct Run {
     /// Parts that arrived since the last publication: they are added together, so that what is asked for meanwhile is of one tick.
     #[expect(clippy::vec_box, reason = "the boxes go back to their workers")]
     pending: Vec<Box<Part>>,
+    /// Commands that wait for the end of the tick at hand.
+    later: VecDeque<Command>,
     sums: Sums,
     tick: u64,
     full_tick: u64,
@@ -182,7 +186,8 @@ impl Run {
             } else {
                 next.saturating_duration_since(Instant::now())
             };
-            match self.received.recv_timeout(wait) {
+            let next_command = self.later.pop_front().map_or_else(|| self.received.recv_timeout(wait), Ok);
+            match next_command {
                 Ok(Command::Drive { full, done, .. }) => {
                     self.tick(full, DRIVEN_PATIENCE);
                     // Whoever drives may have gone.
@@ -212,7 +217,8 @@ impl Run {
                 // Whoever asked may have gone.
                 let _ = reply.send(self.tables.table(dimension));
             }
-            Command::Drive { .. } | Command::Stop => {}
+            // They came in the middle of a tick: their turn comes after it.
+            Command::Drive { .. } | Command::Stop => self.later.push_back(command),
         }
     }
 
@@ -299,5 +305,49 @@ impl Run {
         self.busy[part.worker].update(part.cpu_ns, instant);
         self.table_bytes[part.worker] = part.table_bytes;
         self.buffer_bytes[part.worker] = part.buffer_bytes;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_that_come_inside_a_tick_are_not_lost() {
+        let clock = Clock::driven(1_000_000);
+        let caps = Caps::new(64 << 20, 1);
+        let config = Config {
+            workers: 1,
+            caps,
+            memory: 64 << 20,
+            seed: Seed::default(),
+            clock,
+            door: Arc::new(Door::default()),
+        };
+        let (merger, mut links) = Merger::spawn(config).unwrap();
+        let mut link = links.remove(0);
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let (first, first_tick) = tokio::sync::oneshot::channel();
+        merger.handle().command(Command::Drive { full: false, done: first }).unwrap();
+        // The merger now waits for this worker; what is sent meanwhile arrives inside its tick.
+        let request = runtime.block_on(link.tick()).unwrap();
+        let (second, second_tick) = tokio::sync::oneshot::channel();
+        merger.handle().command(Command::Drive { full: true, done: second }).unwrap();
+        let answer = |link: &Link, tick| {
+            let mut part = link.spare().unwrap();
+            part.tick = tick;
+            link.send(part);
+        };
+        answer(&link, request.tick);
+        assert_eq!(runtime.block_on(first_tick).unwrap(), 1);
+        let request = runtime.block_on(link.tick()).unwrap();
+        let handle = merger.handle();
+        handle.command(Command::Stop).unwrap();
+        answer(&link, request.tick);
+        assert_eq!(runtime.block_on(second_tick).unwrap(), 2);
+        let request = runtime.block_on(link.tick()).unwrap();
+        answer(&link, request.tick);
+        merger.stop();
+        assert_eq!(handle.snapshot().tick, 3);
     }
 }

@@ -2,6 +2,7 @@
 
 use super::Dimension;
 use super::caps::Caps;
+use super::combined::{Combination, Combined};
 use super::counts::{Band, Counts, Entries, Increment};
 use super::part::{NodeUpdate, Part};
 use super::rejected::{Amount, Cause, Rejected};
@@ -50,6 +51,8 @@ pub struct Shard {
     nodes: Keyed,
     node_states: Vec<NodeState>,
     changed_nodes: Vec<u32>,
+    combined: Combined,
+    seed: Seed,
     places: Aliases<Place>,
     type_rows: Aliases<u32>,
     scratch: Vec<u8>,
@@ -96,6 +99,8 @@ impl Shard {
             nodes: keyed(Dimension::Node),
             node_states: Vec::new(),
             changed_nodes: Vec::new(),
+            combined: Combined::new(seed.clone()),
+            seed: seed.clone(),
             places: Aliases::new(seed.clone(), ALIASES.min(cap(Dimension::Host))),
             type_rows: Aliases::new(seed.clone(), ALIASES.min(cap(Dimension::Type))),
             scratch: Vec::new(),
@@ -207,23 +212,16 @@ impl Shard {
     /// Counts one transaction in every table but the nodes'.
     #[inline]
     fn entry(&mut self, has: Has, fields: &Fields<'_>, increment: &Increment) {
-        if has.has_number(Number::Result) {
-            self.results.record(fields.result, increment);
-        }
-        if has.has_number(Number::Status) {
-            self.statuses.record(fields.status, increment);
-        }
-        if has.has_number(Number::Route) {
-            self.routes.record(fields.route, increment);
-        }
-        if has.has_text(Text::Method) {
-            let row = self.method(fields.method);
-            self.methods.record(row, increment);
-        }
-        if has.has_text(Text::ContentType) {
-            let (types, scratch) = (&mut self.types, &mut self.scratch);
-            let row = self.type_rows.get(fields.content_type, || type_row(types, scratch, fields.content_type));
-            self.types.record(row, increment);
+        let code = |number, value: i64| has.has_number(number).then_some(value);
+        let combination = Combination {
+            result: code(Number::Result, fields.result),
+            status: code(Number::Status, fields.status),
+            route: code(Number::Route, fields.route),
+            method: has.has_text(Text::Method).then(|| self.method(fields.method)),
+            content_type: has.has_text(Text::ContentType).then(|| self.content_type(fields.content_type)),
+        };
+        if !self.combined.record(&combination, increment) {
+            self.one_by_one(&combination, increment);
         }
         let place = self.place(fields);
         self.hosts.record(place.host, increment);
@@ -233,6 +231,40 @@ impl Shard {
             self.clients.record(client, increment);
             self.pairs.record([client, place.site], increment);
         }
+    }
+
+    /// A combination that is not kept.
+    #[cold]
+    fn one_by_one(&mut self, combination: &Combination, increment: &Increment) {
+        let mut counts = Counts::default();
+        counts.record(increment);
+        self.add(combination, &counts);
+    }
+
+    /// Adds to the tables of the small dimensions.
+    fn add(&mut self, combination: &Combination, counts: &Counts) {
+        if let Some(code) = combination.result {
+            self.results.merge(code, counts);
+        }
+        if let Some(code) = combination.status {
+            self.statuses.merge(code, counts);
+        }
+        if let Some(code) = combination.route {
+            self.routes.merge(code, counts);
+        }
+        if let Some(row) = combination.method {
+            self.methods.merge(row, counts);
+        }
+        if let Some(row) = combination.content_type {
+            self.types.merge(row, counts);
+        }
+    }
+
+    /// The row of a content type.
+    #[inline]
+    fn content_type(&mut self, raw: &[u8]) -> u32 {
+        let (types, scratch) = (&mut self.types, &mut self.scratch);
+        self.type_rows.get(raw, || type_row(types, scratch, raw))
     }
 
     /// The row of a method; most entries have the one of the entry before.
@@ -277,6 +309,9 @@ impl Shard {
         part.rejected = std::mem::take(&mut self.rejected);
         part.stream_bytes = std::mem::take(&mut self.stream_bytes);
         part.table_bytes = self.bytes() as u64;
+        let mut combined = std::mem::replace(&mut self.combined, Combined::new(self.seed.clone()));
+        combined.drain(|combination, counts| self.add(&combination, counts));
+        self.combined = combined;
         self.results.hand_over(&mut part.tables[Dimension::Result as usize]);
         self.statuses.hand_over(&mut part.tables[Dimension::Status as usize]);
         self.routes.hand_over(&mut part.tables[Dimension::Route as usize]);
@@ -304,6 +339,7 @@ impl Shard {
         keyed.iter().map(|table| table.bytes()).sum::<usize>()
             + coded.iter().map(|table| table.bytes()).sum::<usize>()
             + self.pairs.bytes()
+            + self.combined.bytes()
             + self.places.bytes()
             + self.type_rows.bytes()
     }

@@ -284,6 +284,12 @@ impl Coded {
         self.keyed.record(row, entry);
     }
 
+    /// Counts many entries at once.
+    pub fn merge(&mut self, code: i64, counts: &Counts) {
+        let row = self.row(code);
+        self.keyed.merge(row, counts);
+    }
+
     #[cold]
     fn row(&mut self, code: i64) -> u32 {
         let row = self.keyed.row(&code.to_le_bytes());
