@@ -66,7 +66,10 @@ export function rankCurve() {
     const span = Math.max(NARROWEST, Math.min(x(Math.max(to, 1)), width) - from);
     const pane = root.select<SVGGElement>(".window").attr("display", points.length === 0 ? "none" : null);
     const dragged = node.classList.contains("dragged");
-    const slide = duration > 0 && !dragged && pane.attr("data-span") !== null;
+    // Only a window that moves slides: one that a new size put elsewhere stands there at once.
+    const size = `${width},${height},${scale}`;
+    const slide = duration > 0 && !dragged && pane.attr("data-span") !== null && node.getAttribute("data-size") === size;
+    mark(node, "data-size", size);
     const text = `rows ${exact(first)} to ${exact(to)}`;
     const changed = pane.attr("data-span") !== `${from},${span}`;
     if (changed) {
