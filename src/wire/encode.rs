@@ -6,31 +6,15 @@
 
 use std::net::IpAddr;
 
-use super::segment::{COOKIE, ENTRY_HEADER_LEN, HEADER_LEN, HEADER_LEN_3};
+use super::segment::{COOKIE, ENTRY_HEADER_LEN, HEADER_LEN, HEADER_LEN_3, at};
 
 /// The writer counts entries in 16 bits.
 const MOST_ENTRIES: u32 = u16::MAX as u32;
 /// Traffic Server's `log_buffer_size` unless configured.
 pub const DEFAULT_CAPACITY: usize = 9216;
 
-/// Byte offsets in a segment's header.
-mod at {
-    pub const COOKIE: usize = 0;
-    pub const VERSION: usize = 4;
-    pub const FORMAT_TYPE: usize = 8;
-    pub const BYTE_COUNT: usize = 12;
-    pub const ENTRY_COUNT: usize = 16;
-    pub const LOW_TIMESTAMP: usize = 20;
-    pub const HIGH_TIMESTAMP: usize = 24;
-    pub const FLAGS: usize = 28;
-    pub const SIGNATURE: usize = 32;
-    /// Format name, field list, template, host, file name: five offsets in a row.
-    pub const STRINGS: usize = 40;
-    pub const DATA: usize = 60;
-    pub const FIELD_TYPES: usize = 64;
-}
-
-const _: () = assert!(at::STRINGS + 5 * 4 == at::DATA && at::DATA + 4 == HEADER_LEN && HEADER_LEN == at::FIELD_TYPES);
+const _: () =
+    assert!(at::FORMAT_NAME + 5 * 4 == at::DATA && at::DATA + 4 == HEADER_LEN && HEADER_LEN == at::FIELD_TYPES);
 
 /// One stored value, in the framing that it has on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -183,7 +167,7 @@ impl SegmentWriter {
                 continue;
             }
             let start = bytes.len();
-            put_u32(&mut bytes, at::STRINGS + 4 * index, offset(start));
+            put_u32(&mut bytes, at::FORMAT_NAME + 4 * index, offset(start));
             bytes.extend_from_slice(string);
             bytes.push(0);
         }

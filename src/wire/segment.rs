@@ -24,7 +24,9 @@ pub const FIELD_LIST_MAX: usize = 64 * 1024;
 /// The longest source host name or file name that is read; longer ones are cut there.
 pub const NAME_MAX: usize = 255;
 
-mod at {
+/// Byte offsets in a segment's header; the five from the format name on are offsets of strings, in a row.
+pub(super) mod at {
+    pub const COOKIE: usize = 0;
     pub const VERSION: usize = 4;
     pub const FORMAT_TYPE: usize = 8;
     pub const BYTE_COUNT: usize = 12;
