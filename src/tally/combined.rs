@@ -65,12 +65,20 @@ impl Combination {
     }
 }
 
+#[derive(Clone, Copy, Debug)]
+struct Row {
+    word: u64,
+    /// Since the last drain.
+    changed: bool,
+    counts: Counts,
+}
+
 /// Counts by combination.
 #[derive(Clone, Debug)]
 pub struct Combined {
     seed: Seed,
     index: HashTable<(u64, u32)>,
-    rows: Vec<(u64, Counts)>,
+    rows: Vec<Row>,
     changed: Vec<u32>,
 }
 
@@ -89,11 +97,11 @@ impl Combined {
             Some((_, row)) => *row,
             None => self.insert(word, hash),
         };
-        let Some((_, counts)) = self.rows.get_mut(row as usize) else { return false };
-        if counts.is_empty() {
+        let Some(kept) = self.rows.get_mut(row as usize) else { return false };
+        if !std::mem::replace(&mut kept.changed, true) {
             self.changed.push(row);
         }
-        counts.record(entry);
+        kept.counts.record(entry);
         true
     }
 
@@ -103,7 +111,7 @@ impl Combined {
             return REFUSED;
         }
         let row = self.rows.len() as u32;
-        self.rows.push((word, Counts::default()));
+        self.rows.push(Row { word, changed: false, counts: Counts::default() });
         let seed = &self.seed;
         self.index.insert_unique(hash_of_word, (word, row), |(word, _)| hash(seed, *word));
         row
@@ -112,15 +120,16 @@ impl Combined {
     /// Gives what was counted since the last call, and begins anew.
     pub fn drain(&mut self, mut each: impl FnMut(Combination, &Counts)) {
         for row in self.changed.drain(..) {
-            let (word, counts) = &mut self.rows[row as usize];
-            each(Combination::unpack(*word), counts);
-            *counts = Counts::default();
+            let kept = &mut self.rows[row as usize];
+            each(Combination::unpack(kept.word), &kept.counts);
+            kept.counts = Counts::default();
+            kept.changed = false;
         }
     }
 
     /// Bytes of memory.
     pub fn bytes(&self) -> usize {
-        self.index.allocation_size() + self.rows.capacity() * size_of::<(u64, Counts)>() + self.changed.capacity() * 4
+        self.index.allocation_size() + self.rows.capacity() * size_of::<Row>() + self.changed.capacity() * 4
     }
 }
 
