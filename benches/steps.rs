@@ -13,6 +13,7 @@ use visulate::replay::{Input, load};
 use visulate::tally::table::Seed;
 use visulate::tally::{Caps, Dimension, Part, Shard};
 use visulate::wire::format::Formats;
+use visulate::wire::plan::Number;
 use visulate::wire::segment::Segment;
 
 #[global_allocator]
@@ -50,7 +51,7 @@ fn decode(c: &mut Criterion) {
                 for entry in segment.entries() {
                     let fields = black_box(plan.read(entry.payload)).unwrap();
                     count += 1;
-                    bytes += fields.bytes;
+                    bytes += fields.number(Number::Bytes);
                 }
             }
             assert_eq!((count, bytes), (ENTRIES, 215_790_922));

@@ -29,6 +29,19 @@ struct Place {
     site: u32,
 }
 
+/// Transactions whose rows are found first and counted then: cache misses of one entry overlap with those of others
+/// (measured in guide/counters.md 1).
+const BATCH: usize = 64;
+
+/// A transaction whose rows are found.
+#[derive(Clone, Copy, Debug)]
+struct Pending {
+    increment: Increment,
+    host: u32,
+    site: u32,
+    client: Option<u32>,
+}
+
 /// All tables of one worker.
 #[derive(Debug)]
 pub struct Shard {
@@ -56,6 +69,8 @@ pub struct Shard {
     places: Aliases<Place>,
     type_rows: Aliases<u32>,
     scratch: Vec<u8>,
+    batch: Vec<Pending>,
+    pair_rows: Vec<u32>,
 }
 
 #[derive(Debug, Default)]
@@ -104,6 +119,8 @@ impl Shard {
             places: Aliases::new(seed.clone(), ALIASES.min(cap(Dimension::Host))),
             type_rows: Aliases::new(seed.clone(), ALIASES.min(cap(Dimension::Type))),
             scratch: Vec::new(),
+            batch: Vec::with_capacity(BATCH),
+            pair_rows: Vec::with_capacity(BATCH),
         }
     }
 
@@ -173,19 +190,25 @@ impl Shard {
         } else {
             let plan = format.plan(segment);
             let mut sum = Counts::default();
+            self.batch.clear();
+            let mut fields = Fields::default();
             for entry in walk.by_ref() {
                 newest = newest.max(entry.time_ms());
-                match plan.read(entry.payload) {
-                    None => counted.entries.bad += 1,
-                    Some(fields) if is_icp(plan.has(), &fields) => counted.entries.icp += 1,
-                    Some(fields) => {
-                        counted.entries.requests += 1;
-                        let increment = increment(plan.has(), &fields);
-                        sum.record(&increment);
-                        self.entry(plan.has(), &fields, &increment);
+                if !plan.read_into(&mut fields, entry.ahead, entry.payload.len()) {
+                    counted.entries.bad += 1;
+                } else if is_icp(plan.has(), &fields) {
+                    counted.entries.icp += 1;
+                } else {
+                    counted.entries.requests += 1;
+                    let increment = increment(plan.has(), &fields);
+                    sum.record(&increment);
+                    self.look_up(plan.has(), &fields, increment);
+                    if self.batch.len() == BATCH {
+                        self.record_batch();
                     }
                 }
             }
+            self.record_batch();
             // All entries of a segment are of one node: one addition for all of them.
             if !sum.is_empty() {
                 self.total.merge(&sum);
@@ -209,28 +232,41 @@ impl Shard {
         counted
     }
 
-    /// Counts one transaction in every table but the nodes'.
+    /// Finds the rows of a transaction in every table but the nodes', to be counted with its batch.
     #[inline]
-    fn entry(&mut self, has: Has, fields: &Fields<'_>, increment: &Increment) {
-        let code = |number, value: i64| has.has_number(number).then_some(value);
+    fn look_up(&mut self, has: Has, fields: &Fields<'_>, increment: Increment) {
+        let code = |number| has.has_number(number).then(|| fields.number(number));
         let combination = Combination {
-            result: code(Number::Result, fields.result),
-            status: code(Number::Status, fields.status),
-            route: code(Number::Route, fields.route),
-            method: has.has_text(Text::Method).then(|| self.method(fields.method)),
-            content_type: has.has_text(Text::ContentType).then(|| self.content_type(fields.content_type)),
+            result: code(Number::Result),
+            status: code(Number::Status),
+            route: code(Number::Route),
+            method: has.has_text(Text::Method).then(|| self.method(fields.text(Text::Method))),
+            content_type: has.has_text(Text::ContentType).then(|| self.content_type(fields.text(Text::ContentType))),
         };
-        if !self.combined.record(&combination, increment) {
-            self.one_by_one(&combination, increment);
+        if !self.combined.record(&combination, &increment) {
+            self.one_by_one(&combination, &increment);
         }
-        let place = self.place(fields);
-        self.hosts.record(place.host, increment);
-        self.sites.record(place.site, increment);
-        if has.has_client() {
-            let client = self.clients.row(fields.client.as_ref().map_or(&[][..], |address| &address[..]));
-            self.clients.record(client, increment);
-            self.pairs.record([client, place.site], increment);
+        let Place { host, site } = self.place(fields);
+        let client =
+            has.has_client().then(|| self.clients.row(fields.client().map_or(&[][..], |address| &address[..])));
+        self.batch.push(Pending { increment, host, site, client });
+    }
+
+    /// Counts the transactions of the batch, table by table, so that the cache misses of many entries overlap.
+    fn record_batch(&mut self) {
+        self.pair_rows.clear();
+        for entry in &self.batch {
+            self.pair_rows.push(entry.client.map_or(REFUSED, |client| self.pairs.row([client, entry.site])));
         }
+        for (entry, &pair) in self.batch.iter().zip(&self.pair_rows) {
+            if let Some(client) = entry.client {
+                self.pairs.record(pair, &entry.increment);
+                self.clients.record(client, &entry.increment);
+            }
+            self.hosts.record(entry.host, &entry.increment);
+            self.sites.record(entry.site, &entry.increment);
+        }
+        self.batch.clear();
     }
 
     /// A combination that is not kept.
@@ -288,9 +324,9 @@ impl Shard {
     /// Host and site: of the URL, without one of the server, without either *none*.
     #[inline]
     fn place(&mut self, fields: &Fields<'_>) -> Place {
-        let mut authority = host::authority(fields.url);
+        let mut authority = host::authority(fields.text(Text::Url));
         if authority.is_empty() {
-            authority = fields.server;
+            authority = fields.text(Text::Server);
         }
         let (hosts, sites, scratch) = (&mut self.hosts, &mut self.sites, &mut self.scratch);
         self.places.get(authority, || {
@@ -348,22 +384,22 @@ impl Shard {
 /// Inter-cache entries are no requests.
 #[inline]
 fn is_icp(has: Has, fields: &Fields<'_>) -> bool {
-    (has.has_number(Number::Result) && codes::result_class(fields.result).is_icp())
-        || (has.has_number(Number::EntryType) && fields.entry_type == 1)
+    (has.has_number(Number::Result) && codes::result_class(fields.number(Number::Result)).is_icp())
+        || (has.has_number(Number::EntryType) && fields.number(Number::EntryType) == 1)
 }
 
 /// What an entry adds to its rows: band, bytes, time (spec/statistics.md 2, N4). Negative sizes and times count as 0.
 #[inline]
 fn increment(has: Has, fields: &Fields<'_>) -> Increment {
-    let bytes = fields.bytes.max(0) as u64;
+    let bytes = fields.number(Number::Bytes).max(0) as u64;
     let (band, from_origin) = if has.has_number(Number::Result) { band(has, fields) } else { (Band::Unknown, false) };
     let origin_bytes = match (has.has_number(Number::OriginBytes), from_origin) {
-        (true, _) => fields.origin_bytes.max(0) as u64,
+        (true, _) => fields.number(Number::OriginBytes).max(0) as u64,
         (false, true) => bytes,
         (false, false) => 0,
     };
     let timed = u64::from(has.has_number(Number::Time));
-    Increment { band, bytes, origin_bytes, timed, time_ms: fields.time_ms.max(0) as u64 }
+    Increment { band, bytes, origin_bytes, timed, time_ms: fields.number(Number::Time).max(0) as u64 }
 }
 
 /// The band of an entry with a result code, and whether its bytes came from an origin.
@@ -373,17 +409,17 @@ fn band(has: Has, fields: &Fields<'_>) -> (Band, bool) {
         Denied, ErrorClientGone, ErrorClientRequest, ErrorConnect, ErrorDns, ErrorProxy, ErrorServer, ErrorTimeout,
         HitCollapsed, HitConditional, HitDisk, HitMemory, HitRedirect, HitRevalidated, HitStaleOnError,
     };
-    let class = codes::result_class(fields.result);
+    let class = codes::result_class(fields.number(Number::Result));
     match class {
         // The same code is logged when the proxy validated with the server first.
-        HitConditional if has.has_number(Number::Route) && !codes::route_is_none(fields.route) => {
+        HitConditional if has.has_number(Number::Route) && !codes::route_is_none(fields.number(Number::Route)) => {
             (Band::Refresh, false)
         }
         HitDisk | HitMemory | HitCollapsed | HitConditional | HitRedirect => (Band::Fresh, false),
         HitRevalidated | HitStaleOnError => (Band::Refresh, false),
         ErrorServer | ErrorTimeout => (Band::Error, true),
         Denied | ErrorClientRequest | ErrorConnect | ErrorDns | ErrorProxy => (Band::Error, false),
-        _ if class.is_miss() && (500..600).contains(&fields.status) => (Band::Error, true),
+        _ if class.is_miss() && (500..600).contains(&fields.number(Number::Status)) => (Band::Error, true),
         ErrorClientGone => (Band::Miss, false),
         _ => (Band::Miss, class.is_miss()),
     }

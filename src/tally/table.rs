@@ -310,11 +310,17 @@ impl Coded {
     }
 }
 
+#[derive(Clone, Copy, Debug)]
+struct PairSlot {
+    pair: [u32; 2],
+    row: u32,
+}
+
 /// A table keyed by two rows of other tables.
 #[derive(Clone, Debug)]
 pub struct Paired {
     seed: Seed,
-    index: HashTable<u32>,
+    index: HashTable<PairSlot>,
     pairs: Vec<[u32; 2]>,
     rows: Rows,
     cap: usize,
@@ -327,18 +333,22 @@ impl Paired {
         Self { seed, index: HashTable::new(), pairs: Vec::new(), rows: Rows::new(), cap, sent: 0 }
     }
 
-    /// Counts an entry for a pair; one of a refused row is refused.
+    /// The row of a pair, made if it is new; [`REFUSED`] if there is no room, or one of the two was refused.
     #[inline]
-    pub fn record(&mut self, pair: [u32; 2], entry: &Increment) {
+    pub fn row(&mut self, pair: [u32; 2]) -> u32 {
         if pair[0] == REFUSED || pair[1] == REFUSED {
-            self.rows.record(REFUSED, entry);
-            return;
+            return REFUSED;
         }
         let hash = hash_pair(&self.seed, pair);
-        let row = match self.index.find(hash, |&row| self.pairs[row as usize] == pair) {
-            Some(&row) => row,
+        match self.index.find(hash, |slot| slot.pair == pair) {
+            Some(slot) => slot.row,
             None => self.insert(pair, hash),
-        };
+        }
+    }
+
+    /// Counts an entry.
+    #[inline]
+    pub fn record(&mut self, row: u32, entry: &Increment) {
         self.rows.record(row, entry);
     }
 
@@ -350,8 +360,8 @@ impl Paired {
         let row = self.pairs.len() as u32;
         self.pairs.push(pair);
         self.rows.rows.push(Row::default());
-        let (seed, pairs) = (&self.seed, &self.pairs);
-        self.index.insert_unique(hash, row, |&row| hash_pair(seed, pairs[row as usize]));
+        let seed = &self.seed;
+        self.index.insert_unique(hash, PairSlot { pair, row }, |slot| hash_pair(seed, slot.pair));
         row
     }
 

@@ -38,14 +38,69 @@ pub const fn align8(len: usize) -> usize {
 pub fn text_len(bytes: &[u8]) -> Option<usize> {
     let mut words = bytes.chunks_exact(8);
     for (i, word) in words.by_ref().enumerate() {
-        let w = u64::from_le_bytes([word[0], word[1], word[2], word[3], word[4], word[5], word[6], word[7]]);
-        let zero = w.wrapping_sub(0x0101_0101_0101_0101) & !w & 0x8080_8080_8080_8080;
-        if zero != 0 {
-            return Some(i * 8 + zero.trailing_zeros() as usize / 8);
+        if let Some(at) = nul_in_word([word[0], word[1], word[2], word[3], word[4], word[5], word[6], word[7]]) {
+            return Some(i * 8 + at);
         }
     }
     let rest = words.remainder();
     rest.iter().position(|&byte| byte == 0).map(|at| bytes.len() - rest.len() + at)
+}
+
+/// Like [`text_len`], where the string ends before `limit` if all is well, and what lies behind may be looked at: a NUL found beyond
+/// `limit`, but near it, may be given too. So whole blocks can be searched up to the end of an entry, and a string of any usual length takes
+/// one step, without a branch that depends on its length.
+#[inline]
+pub fn text_len_ahead(bytes: &[u8], limit: usize) -> Option<usize> {
+    if let Some(at) = nul_in_word(*bytes.first_chunk()?) {
+        return Some(at);
+    }
+    let mut at = 8;
+    while at < limit {
+        let rest = bytes.get(at..)?;
+        let Some(block) = rest.first_chunk::<BLOCK>() else {
+            return text_len(rest).map(|len| at + len);
+        };
+        let nuls = nuls(block);
+        if nuls != 0 {
+            return Some(at + nuls.trailing_zeros() as usize);
+        }
+        at += BLOCK;
+    }
+    None
+}
+
+#[inline]
+fn nul_in_word(word: [u8; 8]) -> Option<usize> {
+    let w = u64::from_le_bytes(word);
+    let zero = w.wrapping_sub(0x0101_0101_0101_0101) & !w & 0x8080_8080_8080_8080;
+    (zero != 0).then(|| zero.trailing_zeros() as usize / 8)
+}
+
+/// Bytes searched in one step.
+const BLOCK: usize = 32;
+
+/// A bit for each byte that is 0, the first one lowest.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[allow(unsafe_code)]
+fn nuls(block: &[u8; BLOCK]) -> u32 {
+    use std::arch::x86_64::{__m128i, _mm_cmpeq_epi8, _mm_loadu_si128, _mm_movemask_epi8, _mm_setzero_si128};
+    let (low, high) = block.split_at(BLOCK / 2);
+    // SAFETY: SSE2 is a part of x86-64; each load reads 16 bytes of a half of 16 bytes, and needs no alignment.
+    unsafe {
+        let half = |half: &[u8]| {
+            let bytes = _mm_loadu_si128(half.as_ptr().cast::<__m128i>());
+            _mm_movemask_epi8(_mm_cmpeq_epi8(bytes, _mm_setzero_si128())) as u32
+        };
+        half(low) | half(high) << 16
+    }
+}
+
+/// A bit for each byte that is 0, the first one lowest.
+#[cfg(not(target_arch = "x86_64"))]
+#[inline]
+fn nuls(block: &[u8; BLOCK]) -> u32 {
+    block.iter().enumerate().fold(0, |mask, (at, &byte)| mask | u32::from(byte == 0) << at)
 }
 
 #[cfg(test)]
@@ -57,6 +112,16 @@ mod tests {
         #[test]
         fn the_nul_is_found_where_a_plain_search_finds_it(bytes in prop::collection::vec(prop_oneof![Just(0_u8), Just(1), Just(0x80), any::<u8>()], 0..70)) {
             prop_assert_eq!(text_len(&bytes), bytes.iter().position(|&byte| byte == 0));
+        }
+
+        #[test]
+        fn looking_ahead_finds_the_same_inside_the_limit(
+            bytes in prop::collection::vec(prop_oneof![1 => Just(0_u8), 60 => 1..=255_u8], 0..200), limit in 0..200_usize,
+        ) {
+            let limit = (limit & !7).min(bytes.len() & !7);
+            let inside = |len: Option<usize>| len.filter(|&len| len < limit);
+            prop_assert_eq!(inside(text_len_ahead(&bytes, limit)), inside(text_len(&bytes)));
+            prop_assert!(text_len_ahead(&bytes, limit).is_none_or(|len| len < limit + 8 + BLOCK));
         }
     }
 

@@ -1,56 +1,55 @@
 //! Plans: a field list compiled into the steps that read what is counted and skip the rest.
 
-use super::bytes::{align8, i64_at, text_len};
+use super::bytes::{align8, i64_at, text_len_ahead};
 use super::fields::{self, Framing};
 use super::format::{ip_len, list_len, stored_len};
 
-/// What the statistics read of an entry, by logical field (spec/statistics.md 1). A field that the format lacks keeps its default;
+/// What the statistics read of an entry, by logical field (spec/statistics.md 1). A number that the format lacks is 0, a text empty;
 /// [`Plan::has`] tells.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Fields<'a> {
+    client: Option<[u8; 16]>,
+    numbers: [i64; NUMBERS.len()],
+    texts: [&'a [u8]; TEXTS.len()],
+}
+
+impl<'a> Fields<'a> {
     /// Client address, IPv4 as mapped; `None` for none.
-    pub client: Option<[u8; 16]>,
-    /// Cache result code.
-    pub result: i64,
-    /// Status sent to the client.
-    pub status: i64,
-    /// Bytes sent to the client.
-    pub bytes: i64,
-    /// Bytes of the origin's response body.
-    pub origin_bytes: i64,
-    /// Duration of the transaction in ms.
-    pub time_ms: i64,
-    /// Hierarchy route.
-    pub route: i64,
-    /// Entry type: 1 is inter-cache.
-    pub entry_type: i64,
-    /// Request method.
-    pub method: &'a [u8],
-    /// URL.
-    pub url: &'a [u8],
-    /// Server or parent asked.
-    pub server: &'a [u8],
-    /// Content type, with parameters if it comes from the header.
-    pub content_type: &'a [u8],
+    #[inline]
+    pub fn client(&self) -> Option<&[u8; 16]> {
+        self.client.as_ref()
+    }
+
+    /// A number, in the unit of [`Number`].
+    #[inline]
+    pub fn number(&self, number: Number) -> i64 {
+        self.numbers[number as usize]
+    }
+
+    /// A text.
+    #[inline]
+    pub fn text(&self, text: Text) -> &'a [u8] {
+        self.texts[text as usize]
+    }
 }
 
 /// Logical fields that are integers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Number {
-    /// `crc`
+    /// Cache result code: `crc`.
     Result,
-    /// `pssc`
+    /// Status sent to the client: `pssc`.
     Status,
-    /// `psql`, else `pscl`
+    /// Bytes sent to the client: `psql`, else `pscl`.
     Bytes,
-    /// `sscl`
+    /// Bytes of the origin's response body: `sscl`.
     OriginBytes,
-    /// `ttms`, else `ttmsf` (also ms), `tts` (seconds)
+    /// Duration of the transaction in ms: `ttms`, else `ttmsf`, else `tts`.
     Time,
-    /// `phr`
+    /// Hierarchy route: `phr`.
     Route,
-    /// `etype`
+    /// Entry type, 1 is inter-cache: `etype`.
     EntryType,
 }
 
@@ -58,13 +57,13 @@ pub enum Number {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Text {
-    /// `cqhm`, else the method inside `cqtx`
+    /// Request method: `cqhm`, else the one inside `cqtx`.
     Method,
-    /// `cquc`, `pquc`, `cqu` (`pqu` since 10.0), `cquuc`, the URL inside `cqtx`
+    /// URL: `cquc`, `pquc`, `cqu` (`pqu` since 10.0), `cquuc`, the one inside `cqtx`.
     Url,
-    /// `shn`, else `pqsn`
+    /// Server or parent asked: `shn`, else `pqsn`.
     Server,
-    /// `psct`, else `{Content-Type}psh`
+    /// Content type, with parameters if it comes from the header: `psct`, else `{Content-Type}psh`.
     ContentType,
 }
 
@@ -217,13 +216,22 @@ impl Plan {
     }
 
     /// Reads an entry's values; `None` if they do not come out at its end: it is damaged, or the reading is wrong.
-    #[inline]
     pub fn read<'a>(&self, payload: &'a [u8]) -> Option<Fields<'a>> {
+        let mut fields = Fields::default();
+        self.read_into(&mut fields, payload, payload.len()).then_some(fields)
+    }
+
+    /// Like [`Plan::read`], of an entry whose values are the first `len` bytes of `ahead`. What lies behind is looked at, never believed:
+    /// it lets strings be searched in blocks. `fields` are those that the same plan has filled before, or empty; false leaves them in
+    /// disorder.
+    #[inline]
+    pub fn read_into<'a>(&self, fields: &mut Fields<'a>, ahead: &'a [u8], len: usize) -> bool {
         if self.has_scheme {
             // In the releases that mis-encode `UNKNOWN` it is always followed by 8 bytes too many.
-            return self.run::<true>(payload).or_else(|| self.run::<false>(payload));
+            return self.run::<true>(fields, ahead, len) == Some(len)
+                || self.run::<false>(fields, ahead, len) == Some(len);
         }
-        self.run::<false>(payload)
+        self.run::<false>(fields, ahead, len) == Some(len)
     }
 
     /// Does the reading come out at the entry's end?
@@ -231,55 +239,40 @@ impl Plan {
         self.read(payload).is_some()
     }
 
+    /// Gives where the values end. One that reaches beyond the entry's end is found out by that: no step goes back.
     #[inline]
-    fn run<'a, const LONG_UNKNOWN: bool>(&self, payload: &'a [u8]) -> Option<Fields<'a>> {
-        let mut fields = Fields::default();
+    fn run<'a, const LONG_UNKNOWN: bool>(&self, fields: &mut Fields<'a>, ahead: &'a [u8], end: usize) -> Option<usize> {
         let mut at = 0;
         for step in &self.steps {
             match *step {
                 Step::Skip(len) => at += len,
                 Step::Number(number, factor) => {
-                    let value = i64_at(payload, at)?;
+                    fields.numbers[number as usize] = i64_at(ahead, at)?.saturating_mul(factor);
                     at += 8;
-                    match number {
-                        Number::Result => fields.result = value,
-                        Number::Status => fields.status = value,
-                        Number::Bytes => fields.bytes = value,
-                        Number::OriginBytes => fields.origin_bytes = value,
-                        Number::Time => fields.time_ms = value.saturating_mul(factor),
-                        Number::Route => fields.route = value,
-                        Number::EntryType => fields.entry_type = value,
-                    }
                 }
                 Step::Text(text) => {
-                    let rest = payload.get(at..)?;
-                    let len = text_len(rest)?;
+                    let rest = ahead.get(at..)?;
+                    let len = text_len_ahead(rest, end.saturating_sub(at))?;
                     at += align8(len + 1);
-                    let value = &rest[..len];
-                    match text {
-                        Text::Method => fields.method = value,
-                        Text::Url => fields.url = value,
-                        Text::Server => fields.server = value,
-                        Text::ContentType => fields.content_type = value,
-                    }
+                    fields.texts[text as usize] = &rest[..len];
                 }
-                Step::SkipText => at += align8(text_len(payload.get(at..)?)? + 1),
+                Step::SkipText => at += align8(text_len_ahead(ahead.get(at..)?, end.saturating_sub(at))? + 1),
                 Step::Client => {
-                    let rest = payload.get(at..)?;
+                    let rest = ahead.get(at..)?;
                     at += ip_len(rest)?;
                     fields.client = address(rest);
                 }
-                Step::SkipIp => at += ip_len(payload.get(at..)?)?,
+                Step::SkipIp => at += ip_len(ahead.get(at..)?)?,
                 Step::SkipOther(framing) => {
-                    let rest = payload.get(at..)?;
+                    let rest = ahead.get(at..)?;
                     at += match framing {
                         Framing::List => list_len(rest)?,
                         _ => stored_len(framing, rest)?,
                     };
                 }
                 Step::Scheme => {
-                    let rest = payload.get(at..)?;
-                    let len = text_len(rest)?;
+                    let rest = ahead.get(at..)?;
+                    let len = text_len_ahead(rest, end.saturating_sub(at))?;
                     at += align8(len + 1);
                     if LONG_UNKNOWN && &rest[..len] == b"UNKNOWN" {
                         at += 8;
@@ -287,7 +280,7 @@ impl Plan {
                 }
             }
         }
-        (at == payload.len()).then_some(fields)
+        Some(at)
     }
 }
 
@@ -318,6 +311,7 @@ mod tests {
     use super::super::format::{Format, walk};
     use super::super::segment::{Segment, tests::EXAMPLE};
     use super::*;
+    use proptest::prelude::*;
 
     fn plan(list: &str) -> Plan {
         let framings: Vec<Framing> = list
@@ -337,8 +331,8 @@ mod tests {
         let format = Format::new(segment.field_list(), None).unwrap();
         let plan = format.plan(&segment);
         let fields = plan.read(segment.entries().next().unwrap().payload).unwrap();
-        assert_eq!(fields.client.unwrap()[12..], [192, 0, 2, 10]);
-        assert_eq!((fields.status, fields.method), (200, &b"GET"[..]));
+        assert_eq!(fields.client().unwrap()[12..], [192, 0, 2, 10]);
+        assert_eq!((fields.number(Number::Status), fields.text(Text::Method)), (200, &b"GET"[..]));
         assert!(plan.has().has_client() && plan.has().has_text(Text::Method) && !plan.has().has_number(Number::Result));
     }
 
@@ -349,12 +343,13 @@ mod tests {
             payload.extend_from_slice(text.as_bytes());
             payload.extend_from_slice(&[0, 9]);
         }
-        let url = |list| plan(list).read(&payload).unwrap().url;
+        let url = |list| plan(list).read(&payload).unwrap().text(Text::Url);
         assert_eq!(url("cqu,cquc,pquc"), b"a://2/");
         assert_eq!(url("cquuc,cqu,caun"), b"a://2/");
         assert_eq!(url("cquuc,caun,shn"), b"a://1/");
         assert_eq!(url("pqu[0:9],cquuc,shn"), b"a://1/");
-        let times = |list| plan(list).read(&[7, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0]).unwrap().time_ms;
+        let times =
+            |list| plan(list).read(&[7, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0]).unwrap().number(Number::Time);
         assert_eq!((times("tts,ttms"), times("ttmsf,tts"), times("tts,psql"), times("ttms,ttms")), (2, 7, 7000, 7));
     }
 
@@ -373,7 +368,7 @@ mod tests {
     #[test]
     fn a_mis_encoded_scheme_is_skipped() {
         let plan = plan("cqus,pssc");
-        let status = |payload: &[u8]| plan.read(payload).map(|fields| fields.status);
+        let status = |payload: &[u8]| plan.read(payload).map(|fields| fields.number(Number::Status));
         assert_eq!(status(b"http\0xxx\xc8\0\0\0\0\0\0\0"), Some(200));
         assert_eq!(status(b"UNKNOWN\0garbage!\xc8\0\0\0\0\0\0\0"), Some(200));
         assert_eq!(status(b"UNKNOWN\0\xc8\0\0\0\0\0\0\0"), Some(200));
@@ -393,9 +388,35 @@ mod tests {
         payload.extend_from_slice(&[2, 0, 9, 9, 127, 0, 0, 2]);
         payload.extend_from_slice(&77_i64.to_le_bytes());
         let fields = plan.read(&payload).unwrap();
-        assert_eq!((fields.method, fields.url, fields.bytes), (&b"GET"[..], &b"http://a/b"[..], 77));
+        assert_eq!(
+            (fields.text(Text::Method), fields.text(Text::Url), fields.number(Number::Bytes)),
+            (&b"GET"[..], &b"http://a/b"[..], 77)
+        );
         let mut seen = Vec::new();
         walk(plan.framings(), &payload, |_, _, value| seen.push(value.len())).unwrap();
         assert_eq!(seen, [44, 32, 16, 16, 16, 8, 8].map(|len| if len == 44 { 40 } else { len }));
+    }
+
+    proptest! {
+        #[test]
+        fn what_lies_behind_an_entry_changes_nothing(
+            list in prop::sample::select(vec!["cqhm,pssc,cquc", "chi,cqus,psct,psql", "cqtx,{A}cqh??chi,cqah,shn", "cquc,cqhm"]),
+            bytes in prop::collection::vec(prop_oneof![3 => Just(0_u8), 1 => Just(2), 9 => Just(b'a')], 0..120),
+            behind in prop::collection::vec(any::<u8>(), 0..80),
+        ) {
+            let plan = plan(list);
+            let len = bytes.len() & !7;
+            let alone = &bytes[..len];
+            let ahead = [alone, &behind].concat();
+            let mut fields = Fields::default();
+            let fits = plan.read_into(&mut fields, &ahead, len);
+            prop_assert_eq!(fits.then_some(fields), plan.read(alone));
+            let mut walked = alone.len();
+            if !plan.has_scheme {
+                let fits = walk(plan.framings(), alone, |_, _, value| walked -= value.len()).is_some();
+                prop_assert_eq!(fits, plan.fits(alone));
+                prop_assert!(!fits || walked == 0);
+            }
+        }
     }
 }

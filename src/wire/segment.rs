@@ -261,6 +261,8 @@ pub struct RawEntry<'a> {
     pub usec: i32,
     /// The values, concatenated.
     pub payload: &'a [u8],
+    /// The values and what lies behind them in the segment.
+    pub ahead: &'a [u8],
 }
 
 impl RawEntry<'_> {
@@ -301,10 +303,11 @@ impl<'a> Iterator for Walk<'a> {
         if len < ENTRY_HEADER_LEN || !len.is_multiple_of(8) || len > self.bytes.len() {
             return None;
         }
-        let (entry, rest) = self.bytes.split_at(len);
-        self.bytes = rest;
+        let (seconds, usec) = (i64_at(header, 0)?, i32_at(header, 8)?);
+        let ahead = &self.bytes[ENTRY_HEADER_LEN..];
+        self.bytes = &self.bytes[len..];
         self.left -= 1;
-        Some(RawEntry { seconds: i64_at(header, 0)?, usec: i32_at(header, 8)?, payload: &entry[ENTRY_HEADER_LEN..] })
+        Some(RawEntry { seconds, usec, payload: &ahead[..len - ENTRY_HEADER_LEN], ahead })
     }
 }
 
@@ -434,7 +437,7 @@ pub(crate) mod tests {
         for (seconds, usec, expected) in
             [(-1, 0, 0), (i64::MAX, -5, i64::MAX as u64), (1, 2_000_000, 1999), (1, i32::MIN, 1000)]
         {
-            assert_eq!(RawEntry { seconds, usec, payload: &[] }.time_ms(), expected);
+            assert_eq!(RawEntry { seconds, usec, payload: &[], ahead: &[] }.time_ms(), expected);
         }
     }
 
