@@ -3,6 +3,7 @@
 //! One thread accepts ([`door`]) and deals connections out; each worker ([`worker`]) owns its connections, its buffers and its tables.
 //! What fills a buffer ([`reader`]: io_uring or epoll) does not matter to what happens with the bytes ([`session`]).
 
+pub mod blocks;
 pub mod buffer;
 pub mod door;
 pub mod log;

@@ -9,5 +9,6 @@ pub mod fields;
 pub mod format;
 pub mod frame;
 pub mod host;
+pub mod layout;
 pub mod plan;
 pub mod segment;

@@ -5,6 +5,7 @@
 //! entry headers of 16 bytes (3.1.2 and later); spec/logbuffer.md 2 to 6.
 
 use super::bytes::{i32_at, i64_at, u32_at, u64_at};
+use super::layout::Ints;
 
 /// The first field of every segment.
 pub const COOKIE: u32 = 0x0ace_face;
@@ -153,6 +154,11 @@ impl<'a> Segment<'a> {
     /// 2 or 3.
     pub fn version(&self) -> u32 {
         self.version
+    }
+
+    /// How the integers among the values are stored.
+    pub fn ints(&self) -> Ints {
+        Ints::Little
     }
 
     /// Symbols joined by `,`.
