@@ -77,7 +77,9 @@ fn main() {
         }
     }
     let (median, late) = delays(&folder.path().join("tailed.blog"));
-    println!("from a segment in the file to its count in the API: median {median:?}, 99th percentile {late:?} of {RECORDS}");
+    println!(
+        "from a segment in the file to its count in the API: median {median:?}, 99th percentile {late:?} of {RECORDS}"
+    );
     if late > Duration::from_secs(1) {
         failed.push("delay");
     }
@@ -101,7 +103,8 @@ fn large(file: &Path) -> u64 {
 /// The segments of squid captures back to back, as in a file, and their entries.
 fn segments() -> (Vec<u8>, u64) {
     let captures = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/captures");
-    let names = ["squid", "two-clients.conn0-edge-01-squid", "two-objects.conn1-squid", "two-clients.conn2-edge-02-squid"];
+    let names =
+        ["squid", "two-clients.conn0-edge-01-squid", "two-objects.conn1-squid", "two-clients.conn2-edge-02-squid"];
     let files: Vec<PathBuf> =
         names.iter().map(|name| captures.join(format!("ats-8.1-collation-{name}.bin.zst"))).collect();
     let input = load(&files).unwrap();
