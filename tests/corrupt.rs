@@ -27,11 +27,13 @@ struct Patient {
     bytes: Vec<u8>,
     /// Number in the slice, and place.
     whole: Vec<(usize, Range<usize>)>,
+    /// What was done, for messages.
+    story: Vec<String>,
 }
 
 impl Patient {
     fn new(segments: &[&[u8]], as_stream: bool) -> Self {
-        let mut patient = Self { bytes: Vec::new(), whole: Vec::new() };
+        let mut patient = Self { bytes: Vec::new(), whole: Vec::new(), story: Vec::new() };
         if as_stream {
             patient.bytes.extend_from_slice(b"\x06\0\0\0foobar");
         }
@@ -48,6 +50,7 @@ impl Patient {
 
     /// Puts `new` into the place of `old`; what it touches is whole no more, what lies behind moves.
     fn replace(&mut self, old: Range<usize>, new: &[u8]) {
+        self.story.push(format!("{} bytes in the place of {old:?}", new.len()));
         self.whole.retain_mut(|(_, place)| {
             if place.end <= old.start {
                 return true;
@@ -188,7 +191,8 @@ fn untouched_segments_survive_any_damage() {
             }
             for (number, place) in &patient.whole {
                 let Some((len, figures)) = found.get(&place.start) else {
-                    panic!("{context}: the segment at {place:?} is lost");
+                    let around = found.iter().find(|(at, (len, _))| (**at..**at + len).contains(&place.start));
+                    panic!("{context}: the segment at {place:?} is lost: {:?}, {around:?}", patient.story);
                 };
                 assert_eq!(*len, place.len(), "{context}: the segment at {place:?}");
                 let expected = self::figures(slice[*number], &mut pristine, &mut shard_of_pristine);

@@ -55,6 +55,7 @@ pub enum Found {
 #[derive(Clone, Debug)]
 pub struct Scanner {
     is_first: bool,
+    is_eager: bool,
     segment_max: usize,
     /// Bytes consumed so far: the offset in the input of what is shown next.
     offset: u64,
@@ -72,12 +73,19 @@ impl Default for Scanner {
 impl Scanner {
     /// At the start of an input whose segments have at most `segment_max` bytes.
     pub fn new(segment_max: usize) -> Self {
-        Self { is_first: true, segment_max, offset: 0, weak: 0..0, steps: STEPS }
+        Self { is_first: true, is_eager: false, segment_max, offset: 0, weak: 0..0, steps: STEPS }
     }
 
-    /// In the middle of an input: what comes first may be the rest of a segment.
-    pub fn inside(segment_max: usize) -> Self {
-        Self { is_first: false, ..Self::new(segment_max) }
+    /// For an input that grows: a segment is given as soon as it is there, not when something follows it.
+    #[must_use]
+    pub fn eager(self) -> Self {
+        Self { is_eager: true, ..self }
+    }
+
+    /// In the middle of an input, `offset` bytes from its start.
+    #[must_use]
+    pub fn from_offset(self, offset: u64) -> Self {
+        Self { is_first: offset == 0, offset, weak: offset..offset, ..self }
     }
 
     /// Bytes consumed so far.
@@ -116,36 +124,53 @@ impl Scanner {
             Err(_) => return self.skip(bytes, is_end),
         };
         let end = framing + head.len;
+        let whole = Found::Segment { framing, len: head.len };
+        let (mut is_sound, mut ends_well) = (false, None);
         if bytes.len() >= end {
             let is_known_weak = self.weak.contains(&(self.offset + framing as u64));
-            if !is_known_weak && head.is_sound(&bytes[framing..end], &mut self.steps) {
-                return Found::Segment { framing, len: head.len };
+            is_sound = !is_known_weak && head.is_sound(&bytes[framing..end], &mut self.steps);
+            ends_well = self.good_end(&bytes[end..], is_end);
+            if ends_well.is_none() {
+                return Found::Need(end + 4 + HEAD);
+            }
+            if is_sound && ends_well == Some(true) {
+                return whole;
             }
         }
-        // Damaged, or its end has not come: a sound one inside tells that its length is wrong.
-        let inside = framing + 4..bytes.len().min(end);
-        match self.sound_inside(bytes, inside) {
-            Inside::Sound(at) => return Found::Skip(at),
+        // Damaged, or its end has not come: a sound one that begins inside tells that its length is wrong.
+        match self.sound_inside(bytes, framing + 4..bytes.len().min(end)) {
+            Inside::Sound(at) => return skip_to(bytes, at, is_end),
             Inside::Reaches(needed) if !is_end => return Found::Need(needed.max(end)),
             _ => {}
         }
         if bytes.len() < end {
             return if is_end { Found::Cut(bytes.len()) } else { Found::Need(end) };
         }
-        match good_end(&bytes[end..], self.segment_max, is_end) {
-            Some(true) => Found::Segment { framing, len: head.len },
-            Some(false) => self.skip(bytes, is_end),
-            None => Found::Need(end + 4 + HEAD),
+        if is_sound || ends_well == Some(true) { whole } else { self.skip(bytes, is_end) }
+    }
+
+    /// Does something good follow a segment: the end, or another? `None` if that can't be told yet.
+    fn good_end(&self, behind: &[u8], is_end: bool) -> Option<bool> {
+        if behind.is_empty() {
+            return (is_end || self.is_eager).then_some(true);
+        }
+        if order(behind).is_some() {
+            return Some(!matches!(Head::read(behind, self.segment_max), Err(Unread::Wrong)));
+        }
+        match behind.get(4..8) {
+            Some(cookie) => Some(order(cookie).is_some()),
+            // Too little for a length and a cookie.
+            None => is_end.then_some(false),
         }
     }
 
     /// Skips up to the next cookie behind the first bytes.
     fn skip(&self, bytes: &[u8], is_end: bool) -> Found {
         match cookie(bytes, 1) {
-            Some(at) => Found::Skip(at),
+            Some(at) => skip_to(bytes, at, is_end),
             None if is_end => Found::Skip(bytes.len()),
-            // The last three may be the beginning of a cookie.
-            None if bytes.len() > 3 => Found::Skip(bytes.len() - 3),
+            // The last may be the beginning of a length and a cookie.
+            None if bytes.len() > 7 => Found::Skip(bytes.len() - 7),
             None => Found::Need(HEAD),
         }
     }
@@ -226,27 +251,25 @@ fn framing(bytes: &[u8], is_first: bool, is_end: bool) -> Framing {
     Framing::Of(0)
 }
 
+/// Skips up to a cookie, but for the length before it in a stream.
+fn skip_to(bytes: &[u8], at: usize, is_end: bool) -> Found {
+    let Some(word) = at.checked_sub(4).and_then(|length| bytes[length..].first_chunk::<4>()) else {
+        return Found::Skip(at);
+    };
+    if bytes.len() - at < HEAD && !is_end {
+        // It can't be told yet.
+        return if at > 4 { Found::Skip(at - 4) } else { Found::Need(at + HEAD) };
+    }
+    let is_framed = at > 4 && is_length_of(&bytes[at..], [u32::from_le_bytes(*word), u32::from_be_bytes(*word)]);
+    Found::Skip(if is_framed { at - 4 } else { at })
+}
+
 /// Does a segment of one of these lengths begin here?
 fn is_length_of(bytes: &[u8], lengths: [u32; 2]) -> bool {
     order(bytes).is_some_and(|order| {
         let at = if order.word(bytes, at::VERSION) == Some(1) { version_1::BYTE_COUNT } else { at::BYTE_COUNT };
         order.word(bytes, at).is_some_and(|len| lengths.contains(&len))
     })
-}
-
-/// Does something good follow a segment: the end, or another? `None` if that can't be told yet.
-fn good_end(behind: &[u8], segment_max: usize, is_end: bool) -> Option<bool> {
-    if behind.is_empty() {
-        return Some(true);
-    }
-    if order(behind).is_some() {
-        return Some(!matches!(Head::read(behind, segment_max), Err(Unread::Wrong)));
-    }
-    if behind.len() < 8 {
-        // Too little for a length and a cookie.
-        return if is_end { Some(false) } else { None };
-    }
-    Some(order(&behind[4..]).is_some())
 }
 
 /// Byte order of a segment.
