@@ -24,6 +24,7 @@
 //! | `demo` | made-up traffic, and the connections it comes over | `wire`, `secret` |
 //! | `clock` | the engine's one clock | nothing |
 //! | `secret` | the secret that nodes must say: where it is from, and comparing it | `wire` |
+//! | `parallel` | work on many items at once, results in order | nothing |
 //! | `system` | what this process may use of the machine | nothing |
 //! | `cli` | commands and options | everything |
 
@@ -33,6 +34,7 @@ pub mod demo;
 pub mod engine;
 pub mod merger;
 pub mod page;
+pub mod parallel;
 pub mod replay;
 pub mod secret;
 pub mod source;
