@@ -11,4 +11,6 @@ pub mod frame;
 pub mod host;
 pub mod layout;
 pub mod plan;
+pub mod print;
 pub mod segment;
+pub mod template;
