@@ -52,7 +52,12 @@ impl Blocks {
     ///
     /// If it can't be read.
     pub fn open(path: &Path) -> io::Result<Self> {
-        let mut bytes = std::fs::read(path)?;
+        let mut bytes = Vec::new();
+        if path == Path::new("-") {
+            io::Read::read_to_end(&mut io::stdin(), &mut bytes)?;
+        } else {
+            bytes = std::fs::read(path)?;
+        }
         if bytes.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
             bytes = zstd::decode_all(&bytes[..])?;
         }

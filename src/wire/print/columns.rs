@@ -47,6 +47,13 @@ pub enum Fit {
 pub struct Spans(Vec<(u32, u32)>);
 
 impl Spans {
+    /// Where a value begins, and its length.
+    #[inline]
+    pub(super) fn at(&self, column: usize) -> (usize, usize) {
+        let (at, len) = self.0[column];
+        (at as usize, len as usize)
+    }
+
     /// The bytes of a value: of a text without its NUL, of others as stored. Empty if it isn't there.
     #[inline]
     pub(super) fn value<'a>(&self, column: usize, payload: &'a [u8]) -> &'a [u8] {

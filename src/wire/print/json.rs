@@ -54,17 +54,21 @@ pub(super) fn push(out: &mut Vec<u8>, show: &Show, value: &[u8], context: &Conte
 }
 
 fn push_int(out: &mut Vec<u8>, int: Int, value: &[u8], context: &Context<'_, '_, '_>) {
-    match (context.ints.at(value, 0), int) {
-        (Some(0), Int::Time { as_, is_own: true }) => match as_ {
-            Time::Squid => {
-                let ms = context.entry.seconds.saturating_mul(1000).saturating_add(millis(context.entry) as i64);
-                push_decimal(out, ms);
-            }
-            _ => push_decimal(out, context.entry.seconds),
-        },
-        (Some(value), _) => push_decimal(out, value),
-        (None, _) => out.extend_from_slice(b"null"),
-    }
+    let Some(value) = context.ints.at(value, 0) else {
+        out.extend_from_slice(b"null");
+        return;
+    };
+    let own = |is_ms: bool| match is_ms {
+        true => context.entry.seconds.saturating_mul(1000).saturating_add(millis(context.entry) as i64),
+        false => context.entry.seconds,
+    };
+    let value = match (value, int) {
+        (0, Int::Time { as_, is_own: true } | Int::Scaled { as_, .. }) => own(as_ == Time::Squid),
+        (_, Int::Scaled { from_ms: true, .. }) => value.div_euclid(1000),
+        (_, Int::Scaled { from_ms: false, .. }) => value.saturating_mul(1000),
+        _ => value,
+    };
+    push_decimal(out, value);
 }
 
 fn push_version(out: &mut Vec<u8>, value: &[u8], ints: Ints) {

@@ -2,6 +2,7 @@
 
 use super::columns::{Columns, Spans};
 use super::json;
+use super::number::{STEP, push_ahead};
 use super::show::{Int, Show, Time};
 use super::text::{self, Context};
 use super::time::Clock;
@@ -16,9 +17,29 @@ const MARK: u8 = 0xff;
 /// A line, compiled against the columns that it shows.
 #[derive(Clone, Debug)]
 pub struct Line {
-    first: Box<[u8]>,
-    parts: Vec<(View, Box<[u8]>)>,
+    first: Literal,
+    parts: Vec<(View, Literal)>,
     is_json: bool,
+}
+
+/// What stands between values, with bytes behind it that [`push_ahead`] may copy.
+#[derive(Clone, Debug)]
+struct Literal {
+    len: usize,
+    padded: Box<[u8]>,
+}
+
+impl Literal {
+    fn new(mut bytes: Vec<u8>) -> Self {
+        let len = bytes.len();
+        bytes.resize(len.max(STEP), 0);
+        Self { len, padded: bytes.into() }
+    }
+
+    #[inline]
+    fn push(&self, out: &mut Vec<u8>) {
+        push_ahead(out, &self.padded, self.len);
+    }
 }
 
 /// A column, and how it is shown.
@@ -122,8 +143,8 @@ impl Line {
     fn new(mut first: Vec<u8>, mut parts: Vec<(View, Vec<u8>)>, end: &[u8], is_json: bool) -> Self {
         parts.last_mut().map_or(&mut first, |(_, literal)| literal).extend_from_slice(end);
         Self {
-            first: first.into(),
-            parts: parts.into_iter().map(|(view, literal)| (view, literal.into())).collect(),
+            first: Literal::new(first),
+            parts: parts.into_iter().map(|(view, literal)| (view, Literal::new(literal))).collect(),
             is_json,
         }
     }
@@ -131,15 +152,18 @@ impl Line {
     /// Appends an entry whose values lie where `spans` says.
     pub fn push(&self, out: &mut Vec<u8>, entry: &RawEntry<'_>, spans: &Spans, ints: Ints, clock: &mut Clock<'_>) {
         let mut context = Context { entry, ints, clock };
-        out.extend_from_slice(&self.first);
+        self.first.push(out);
         for (view, literal) in &self.parts {
-            let value = spans.value(view.column, entry.payload);
-            if self.is_json {
-                json::push(out, &view.show, value, &context);
-            } else {
-                text::push(out, &view.show, value, &mut context);
+            let (at, len) = spans.at(view.column);
+            match &view.show {
+                // By far the most values are plain texts.
+                Show::Text { slice: None, is_version: false } if !self.is_json => {
+                    push_ahead(out, entry.ahead.get(at..).unwrap_or_default(), len);
+                }
+                show if self.is_json => json::push(out, show, spans.value(view.column, entry.payload), &context),
+                show => text::push(out, show, spans.value(view.column, entry.payload), &mut context),
             }
-            out.extend_from_slice(literal);
+            literal.push(out);
         }
     }
 }

@@ -21,7 +21,6 @@ pub(super) struct Context<'a, 'e, 'z> {
 #[inline]
 pub(super) fn push(out: &mut Vec<u8>, show: &Show, value: &[u8], context: &mut Context<'_, '_, '_>) {
     match show {
-        Show::Text { slice: None, is_version: false } => out.extend_from_slice(value),
         Show::Int(int) => push_int(out, *int, value, context),
         Show::Ip { is_hex } => push_ip(out, value, *is_hex),
         Show::Text { slice, is_version } => {
