@@ -27,7 +27,7 @@ const READS: usize = 4;
 const WAITING: usize = 4;
 
 /// A run of whole segments of one input. When it is dropped, its buffer is read into again.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Block {
     /// Number of the block, from 0, in the order of the input.
     pub index: u64,
@@ -43,6 +43,11 @@ pub struct Block {
 }
 
 impl Block {
+    /// The first block of an input, `offset` bytes from its start.
+    pub fn new(offset: u64, bytes: Vec<u8>, segments: Vec<Range<usize>>, damage: Vec<Damage>) -> Self {
+        Self { index: 0, offset, bytes, segments, damage, home: None }
+    }
+
     /// The segments of the block.
     pub fn segments(&self) -> impl Iterator<Item = &[u8]> {
         self.segments.iter().map(|place| &self.bytes[place.clone()])
@@ -358,7 +363,7 @@ impl Cutter {
             bytes = joined;
             (0, have + count)
         };
-        let mut block = Block::default();
+        let mut block = Block::new(0, Vec::new(), Vec::new(), Vec::new());
         block.index = self.index;
         block.home = Some(self.home.clone());
         let first = self.scanner.offset();

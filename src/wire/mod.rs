@@ -11,5 +11,7 @@ pub mod frame;
 pub mod host;
 pub mod layout;
 pub mod plan;
+pub mod print;
 pub mod resync;
 pub mod segment;
+pub mod template;
