@@ -20,6 +20,8 @@ const DRAIN: Duration = Duration::from_secs(2);
 pub struct Config {
     /// Bound collation listeners.
     pub collation: Vec<TcpListener>,
+    /// Files to follow.
+    pub tails: source::tail::Tails,
     /// How many workers.
     pub workers: usize,
     /// Cores to pin them to; empty: none.
@@ -64,6 +66,7 @@ impl Engine {
         })?;
         let source = Source::spawn(source::Config {
             listeners: config.collation,
+            tails: config.tails,
             links,
             cores: config.cores,
             reader: config.reader,

@@ -27,6 +27,7 @@ fn engine(secret: &[u8], clock: Clock) -> (Engine, SocketAddr) {
     listener.set_nonblocking(true).unwrap();
     let engine = Engine::start(Config {
         collation: vec![listener],
+        tails: Default::default(),
         workers: 2,
         cores: vec![],
         reader: Reader::probe(Choice::Auto).unwrap(),

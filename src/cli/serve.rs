@@ -38,6 +38,15 @@ pub struct ServeArgs {
     #[arg(long, value_name = "ADDR")]
     pub http: Vec<String>,
 
+    /// Growing binary log (.blog) to follow, across rotation, from its end on; may be a pattern in quotes; repeatable. This is how
+    /// Traffic Server 9 and later are read, which no longer send their logs
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub tail: Vec<String>,
+
+    /// Read followed files that are there at the start from their start
+    #[arg(long)]
+    pub from_start: bool,
+
     /// Host name under which browsers may ask for the page, besides addresses, localhost and this machine's name; repeatable
     #[arg(long, value_name = "NAME")]
     pub allow_host: Vec<String>,
@@ -158,6 +167,8 @@ impl ServeArgs {
         Self {
             collation: list(self.collation, other.collation),
             http: list(self.http, other.http),
+            tail: list(self.tail, other.tail),
+            from_start: self.from_start || other.from_start,
             allow_host: list(self.allow_host, other.allow_host),
             allow_origin: list(self.allow_origin, other.allow_origin),
             // A file on the command line goes before a secret in the configuration.
@@ -327,6 +338,7 @@ pub fn start(args: &ServeArgs, clock: Clock) -> Result<Running, Failure> {
     }
     let engine = Engine::start(engine::Config {
         collation,
+        tails: source::tail::Tails { patterns: args.tail.clone(), from_start: args.from_start },
         workers,
         cores,
         reader,

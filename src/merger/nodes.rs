@@ -26,6 +26,8 @@ struct Known {
     by_worker: Vec<NodeUpdate>,
     rejected: Rejected,
     logs: Vec<String>,
+    /// Files that it is read from.
+    paths: Vec<String>,
     /// When its last connection went.
     gone_since: Option<u64>,
 }
@@ -51,12 +53,15 @@ impl Nodes {
             .entry(row)
             .or_insert_with(|| Known { by_worker: vec![NodeUpdate::default(); workers], ..Known::default() });
         known.rejected.merge(&update.rejected);
-        for log in &update.logs {
-            if known.logs.len() < LOGS_MAX && !known.logs.contains(log) {
-                known.logs.push(log.clone());
+        for (list, more) in [(&mut known.logs, &update.logs), (&mut known.paths, &update.paths)] {
+            for text in more {
+                if list.len() < LOGS_MAX && !list.contains(text) {
+                    list.push(text.clone());
+                }
             }
         }
-        known.by_worker[worker] = NodeUpdate { logs: Vec::new(), rejected: Rejected::default(), ..update.clone() };
+        known.by_worker[worker] =
+            NodeUpdate { logs: Vec::new(), paths: Vec::new(), rejected: Rejected::default(), ..update.clone() };
         if known.by_worker.iter().all(|update| update.connections == 0) {
             known.gone_since.get_or_insert(now);
         } else {
@@ -84,7 +89,11 @@ impl Known {
         Node {
             id: row,
             name: key[..split].to_vec(),
-            address: String::from_utf8_lossy(key.get(split + 1..).unwrap_or_default()).into_owned(),
+            address: if self.paths.is_empty() {
+                String::from_utf8_lossy(key.get(split + 1..).unwrap_or_default()).into_owned()
+            } else {
+                self.paths.join(", ")
+            },
             connections: self.by_worker.iter().map(|update| update.connections).sum(),
             state: self.state(last_arrival, newest.map_or(0, |update| update.interval), lag, now),
             lag,

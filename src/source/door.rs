@@ -14,6 +14,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::sync::watch;
 
 use super::log::Refusals;
+use super::tail::Tailed;
 use super::{Limits, Stage};
 use crate::clock::Clock;
 use crate::tally::Cause;
@@ -81,11 +82,20 @@ impl Load {
     }
 }
 
-/// A worker, as the door sees it.
+/// What is dealt to a worker.
 #[derive(Debug)]
+pub enum Dealt {
+    /// A connection.
+    Connection(Accepted),
+    /// A file that grows.
+    File(Tailed),
+}
+
+/// A worker, as whoever deals sees it.
+#[derive(Clone, Debug)]
 pub struct Worker {
-    /// Where to send connections.
-    pub connections: UnboundedSender<Accepted>,
+    /// Where to send what it shall read.
+    pub dealt: UnboundedSender<Dealt>,
     /// Its load.
     pub load: Arc<Load>,
 }
@@ -211,9 +221,7 @@ impl Keeper {
                 return;
             }
         };
-        let Some(worker) = least_loaded(&self.workers) else { return };
-        worker.load.connections.fetch_add(1, Ordering::Relaxed);
-        if worker.connections.send(Accepted { stream, peer: address.to_string(), address }).is_ok() {
+        if deal(&self.workers, Dealt::Connection(Accepted { stream, peer: address.to_string(), address })) {
             self.open += 1;
             *self.by_address.entry(address).or_default() += 1;
         }
@@ -261,6 +269,13 @@ impl Keeper {
     }
 }
 
+/// Hands something to the least loaded worker; false if there is none any more.
+pub fn deal(workers: &[Worker], dealt: Dealt) -> bool {
+    let Some(worker) = least_loaded(workers) else { return false };
+    worker.load.connections.fetch_add(1, Ordering::Relaxed);
+    worker.dealt.send(dealt).is_ok()
+}
+
 /// The worker with the least load: bytes it reads now, and for each connection as much as a connection brings on average, so that
 /// connections that were just accepted weigh too.
 fn least_loaded(workers: &[Worker]) -> Option<&Worker> {
@@ -295,7 +310,7 @@ mod tests {
             .iter()
             .map(|&(connections, recent)| {
                 let load = Load { connections: connections.into(), recent: recent.into(), fresh: 0.into() };
-                Worker { connections: tokio::sync::mpsc::unbounded_channel().0, load: Arc::new(load) }
+                Worker { dealt: tokio::sync::mpsc::unbounded_channel().0, load: Arc::new(load) }
             })
             .collect()
     }

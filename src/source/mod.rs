@@ -6,9 +6,12 @@
 pub mod blocks;
 pub mod buffer;
 pub mod door;
+pub mod file;
 pub mod log;
 pub mod reader;
 pub mod session;
+pub mod speaker;
+pub mod tail;
 pub mod worker;
 
 use std::io;
@@ -59,6 +62,8 @@ impl Default for Limits {
 pub struct Config {
     /// Bound and listening.
     pub listeners: Vec<TcpListener>,
+    /// Files to follow.
+    pub tails: tail::Tails,
     /// One link to the merger for each worker.
     pub links: Vec<Link>,
     /// Cores to pin the workers to, in turn; empty: none.
@@ -85,6 +90,7 @@ pub struct Source {
     stop: watch::Sender<Stage>,
     threads: Vec<JoinHandle<()>>,
     door: JoinHandle<()>,
+    tail: Option<JoinHandle<()>>,
     drained: std::sync::mpsc::Receiver<()>,
 }
 
@@ -113,7 +119,7 @@ impl Source {
         let mut threads = Vec::new();
         let mut handles = Vec::new();
         for (number, link) in config.links.into_iter().enumerate() {
-            let (connections, new) = tokio::sync::mpsc::unbounded_channel();
+            let (dealt, new) = tokio::sync::mpsc::unbounded_channel();
             let load = Arc::new(door::Load::default());
             let setup = worker::Setup {
                 number,
@@ -140,8 +146,9 @@ impl Source {
             })?;
             ready.recv().map_err(|_| io::Error::other("a worker ended before it began"))??;
             threads.push(thread);
-            handles.push(door::Worker { connections, load });
+            handles.push(door::Worker { dealt, load });
         }
+        let tail = tail::spawn(config.tails, handles.clone(), stopping.clone())?;
         let door = door::spawn(door::Setup {
             listeners: config.listeners,
             workers: handles,
@@ -151,7 +158,7 @@ impl Source {
             door: config.door,
             stopping,
         })?;
-        Ok(Self { stop, threads, door, drained })
+        Ok(Self { stop, threads, door, tail, drained })
     }
 
     /// Closes the listeners and reads what has arrived; gives up on connections that go on sending after `patience`.
@@ -172,6 +179,9 @@ impl Source {
             let _ = thread.join();
         }
         let _ = self.door.join();
+        if let Some(tail) = self.tail {
+            let _ = tail.join();
+        }
     }
 }
 

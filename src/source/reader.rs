@@ -90,8 +90,50 @@ pub fn uring_runtime() -> io::Result<tokio_uring::Runtime> {
     }
 }
 
+/// A growing file that one of the readers reads.
+pub trait Grown: Sized + 'static {
+    /// Takes over an open file, in the worker's thread.
+    fn new(file: std::fs::File) -> Self;
+
+    /// Reads from `offset` behind what is in `bytes`, which has room; gives it back with the number of new bytes, 0 at the end.
+    fn read_at(&self, bytes: Vec<u8>, offset: u64) -> impl Future<Output = (io::Result<usize>, Vec<u8>)>;
+}
+
+impl Grown for tokio_uring::fs::File {
+    fn new(file: std::fs::File) -> Self {
+        Self::from_std(file)
+    }
+
+    async fn read_at(&self, bytes: Vec<u8>, offset: u64) -> (io::Result<usize>, Vec<u8>) {
+        use tokio_uring::buf::BoundedBuf;
+        let have = bytes.len();
+        let (read, slice) = self.read_at(bytes.slice(have..), offset).await;
+        (read, slice.into_inner())
+    }
+}
+
+/// Plain reads: epoll knows no files, and what a log has just got is in memory.
+impl Grown for std::fs::File {
+    fn new(file: std::fs::File) -> Self {
+        file
+    }
+
+    async fn read_at(&self, mut bytes: Vec<u8>, offset: u64) -> (io::Result<usize>, Vec<u8>) {
+        // Connections get their turn between two reads.
+        tokio::task::yield_now().await;
+        let (have, room) = (bytes.len(), bytes.capacity());
+        bytes.resize(room, 0);
+        let read = std::os::unix::fs::FileExt::read_at(self, &mut bytes[have..], offset);
+        bytes.truncate(have + *read.as_ref().unwrap_or(&0));
+        (read, bytes)
+    }
+}
+
 /// A connected socket that one of the readers reads.
 pub trait Socket: Sized + 'static {
+    /// What reads files beside it.
+    type File: Grown;
+
     /// Takes over an accepted socket, in the worker's thread.
     fn new(stream: std::net::TcpStream) -> io::Result<Self>;
 
@@ -111,6 +153,8 @@ pub struct Uring {
 }
 
 impl Socket for Uring {
+    type File = tokio_uring::fs::File;
+
     fn new(stream: std::net::TcpStream) -> io::Result<Self> {
         // Kernels before 6.18 answer EAGAIN on a non-blocking socket.
         stream.set_nonblocking(false)?;
@@ -138,6 +182,8 @@ pub struct Epoll {
 }
 
 impl Socket for Epoll {
+    type File = std::fs::File;
+
     fn new(stream: std::net::TcpStream) -> io::Result<Self> {
         stream.set_nonblocking(true)?;
         Ok(Self { stream: tokio::net::TcpStream::from_std(stream)? })

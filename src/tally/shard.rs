@@ -77,6 +77,7 @@ pub struct Shard {
 struct NodeState {
     update: NodeUpdate,
     logs: Vec<String>,
+    paths: Vec<String>,
     changed: bool,
 }
 
@@ -124,7 +125,7 @@ impl Shard {
         }
     }
 
-    /// The row of a node; [`REFUSED`] if there is no room for another.
+    /// The row of a node behind a connection; [`REFUSED`] if there is no room for another.
     pub fn node(&mut self, name: &[u8], address: &str) -> u32 {
         self.scratch.clear();
         self.scratch.extend_from_slice(name);
@@ -134,6 +135,17 @@ impl Shard {
         if row != REFUSED && row as usize == self.node_states.len() {
             let update = NodeUpdate { row, ..NodeUpdate::default() };
             self.node_states.push(NodeState { update, ..NodeState::default() });
+        }
+        row
+    }
+
+    /// The row of a node whose log is read from a file; all files of one name are one node.
+    pub fn file_node(&mut self, name: &[u8], path: &str) -> u32 {
+        let row = self.node(name, "file");
+        let Some(state) = self.node_states.get_mut(row as usize) else { return row };
+        if state.paths.len() < LOGS_MAX && !state.paths.iter().any(|known| known == path) {
+            state.paths.push(path.to_owned());
+            self.change_node(row, |update| update.paths.push(path.to_owned()));
         }
         row
     }
@@ -355,7 +367,8 @@ impl Shard {
         for node in self.changed_nodes.drain(..) {
             let state = &mut self.node_states[node as usize];
             state.changed = false;
-            part.nodes.push(NodeUpdate { logs: std::mem::take(&mut state.update.logs), ..state.update.clone() });
+            let (logs, paths) = (std::mem::take(&mut state.update.logs), std::mem::take(&mut state.update.paths));
+            part.nodes.push(NodeUpdate { logs, paths, ..state.update.clone() });
             state.update.rejected = Rejected::default();
         }
         if full {
