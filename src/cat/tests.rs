@@ -31,7 +31,9 @@ fn written(block: Block) -> (String, Vec<String>) {
 
 fn block(bytes: Vec<u8>, damage: Vec<Damage>) -> Block {
     let segments = std::iter::once(0..bytes.len()).collect();
-    Block { index: 0, offset: 4096, bytes, segments, damage }
+    let mut block = Block::default();
+    (block.offset, block.bytes, block.segments, block.damage) = (4096, bytes, segments, damage);
+    block
 }
 
 #[test]
@@ -45,8 +47,8 @@ fn damage_is_named_with_its_place_and_the_rest_is_printed() {
     assert_eq!(
         problems,
         [
-            "skipped 17 bytes at offset 4240, which are no segment",
-            "the file ends inside a segment: skipped 300 bytes at offset 9000"
+            "17 bytes at offset 4240 are no log segment: skipped",
+            "the last segment, at offset 9000, is cut off: 300 bytes of it are there"
         ]
     );
     // The method loses its NUL.

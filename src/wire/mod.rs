@@ -12,5 +12,6 @@ pub mod host;
 pub mod layout;
 pub mod plan;
 pub mod print;
+pub mod resync;
 pub mod segment;
 pub mod template;
