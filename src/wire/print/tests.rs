@@ -77,7 +77,7 @@ fn each_kind_of_value_has_its_text_and_its_json() {
         ("chi", &[Value::Ip(Some(v6))], "2001:db8::1", r#"{"chi":"2001:db8::1"}"#),
         ("chih", &[Value::Ip(Some(v6))], "20010DB8000000000000000000000001", r#"{"chih":"2001:db8::1"}"#),
         ("shi", &[Value::Ip(None)], "0", r#"{"shi":"0"}"#),
-        ("{x}record", &[Value::Raw(b"abc\0567890123456789012345678901")], "abc", r#"{"{x}record":"abc"}"#),
+        ("{x}record", &[Value::Raw(b"abc\x00567890123456789012345678901")], "abc", r#"{"{x}record":"abc"}"#),
         ("cqah", &[Value::Raw(b"A\0b\0C\0\0\0")], "{{{A}:{b}}{{C}:{}}}", r#"{"cqah":[["A","b"],["C",""]]}"#),
         ("cqah", &[Value::Raw(b"\0")], "{}", r#"{"cqah":[]}"#),
         (
