@@ -223,14 +223,7 @@ fn sheet(pen: &mut Pen<'_>, item: Item, text: Vec<u8>) -> Sheet {
             }
         }
     }
-    for damage in &block.damage {
-        let (len, at) = (damage.len, damage.offset);
-        sheet.problems.push(if damage.cut {
-            format!("the file ends inside a segment: skipped {len} bytes at offset {at}")
-        } else {
-            format!("skipped {len} bytes at offset {at}, which are no segment")
-        });
-    }
+    sheet.problems.extend(block.damage.iter().map(ToString::to_string));
     sheet
 }
 

@@ -45,8 +45,8 @@ fn damage_is_named_with_its_place_and_the_rest_is_printed() {
     assert_eq!(
         problems,
         [
-            "skipped 17 bytes at offset 4240, which are no segment",
-            "the file ends inside a segment: skipped 300 bytes at offset 9000"
+            "17 bytes at offset 4240 are no log segment: skipped",
+            "the last segment, at offset 9000, is cut off: 300 bytes of it are there"
         ]
     );
     // The method loses its NUL.

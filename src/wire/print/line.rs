@@ -20,6 +20,8 @@ pub struct Line {
     first: Literal,
     parts: Vec<(View, Literal)>,
     is_json: bool,
+    /// Traffic Server prints no line of which nothing is in it.
+    skips_empty: bool,
 }
 
 /// What stands between values, with bytes behind it that [`push_ahead`] may copy.
@@ -74,7 +76,7 @@ impl Line {
         let stored = (0..columns.columns.len()).filter(|&at| columns.columns[at].show != Show::Absent);
         let mut views = stored.map(|column| View { column, show: columns.columns[column].show.clone() });
         let parts = pieces.map(|literal| Some((views.next()?, literal))).collect::<Option<Vec<_>>>()?;
-        Some(Self::new(first, parts, b"\n", false))
+        Some(Self { skips_empty: true, ..Self::new(first, parts, b"\n", false) })
     }
 
     /// The text of these fields, with tabs between them.
@@ -146,12 +148,14 @@ impl Line {
             first: Literal::new(first),
             parts: parts.into_iter().map(|(view, literal)| (view, Literal::new(literal))).collect(),
             is_json,
+            skips_empty: false,
         }
     }
 
     /// Appends an entry whose values lie where `spans` says.
     pub fn push(&self, out: &mut Vec<u8>, entry: &RawEntry<'_>, spans: &Spans, ints: Ints, clock: &mut Clock<'_>) {
         let mut context = Context { entry, ints, clock };
+        let start = out.len();
         self.first.push(out);
         for (view, literal) in &self.parts {
             let (at, len) = spans.at(view.column);
@@ -164,6 +168,9 @@ impl Line {
                 show => text::push(out, show, spans.value(view.column, entry.payload), &mut context),
             }
             literal.push(out);
+        }
+        if self.skips_empty && out.len() == start + 1 {
+            out.truncate(start);
         }
     }
 }

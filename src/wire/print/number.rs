@@ -20,7 +20,41 @@ pub(super) fn push_ahead(out: &mut Vec<u8>, ahead: &[u8], len: usize) {
 /// `-17`.
 #[inline]
 pub(super) fn push_decimal(out: &mut Vec<u8>, value: i64) {
-    out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+    if value < 0 {
+        out.push(b'-');
+    }
+    push_unsigned(out, value.unsigned_abs());
+}
+
+/// Digits of the greatest `u64`.
+const DIGITS: usize = 20;
+
+/// Digits, from the last two to the first, left where [`push_ahead`] may look beyond them.
+#[inline]
+pub(super) fn push_unsigned(out: &mut Vec<u8>, value: u64) {
+    if value < 10 {
+        out.push(b'0' + value as u8);
+        return;
+    }
+    let mut text = [0; DIGITS + STEP];
+    let start = digits(&mut text, value);
+    push_ahead(out, &text[start..], DIGITS - start);
+}
+
+/// Writes digits up to [`DIGITS`], and gives where they begin.
+#[inline]
+fn digits(text: &mut [u8; DIGITS + STEP], mut value: u64) -> usize {
+    let mut at = DIGITS;
+    while value >= 10 {
+        at -= 2;
+        push_two_digits(text, at, value % 100);
+        value /= 100;
+    }
+    if value > 0 {
+        at -= 1;
+        text[at] = b'0' + value as u8;
+    }
+    at
 }
 
 /// Two digits at `at`; `value` is below 100.
@@ -45,11 +79,11 @@ pub(super) fn push_status(out: &mut Vec<u8>, value: i64) {
     push_padded(out, value.unsigned_abs(), 3);
 }
 
-fn push_padded(out: &mut Vec<u8>, value: u64, digits: usize) {
-    let mut buffer = itoa::Buffer::new();
-    let text = buffer.format(value).as_bytes();
-    out.extend_from_slice(&b"000"[..digits.saturating_sub(text.len())]);
-    out.extend_from_slice(text);
+fn push_padded(out: &mut Vec<u8>, value: u64, width: usize) {
+    let mut text = [0; DIGITS + STEP];
+    let start = digits(&mut text, value);
+    out.extend_from_slice(&b"000"[..width.saturating_sub(DIGITS - start)]);
+    push_ahead(out, &text[start..], DIGITS - start);
 }
 
 /// The greatest thousandths whose quotient by 1000 is printed digit by digit, as its rounding can't reach the third decimal.
@@ -68,7 +102,7 @@ pub(super) fn push_thousandths(out: &mut Vec<u8>, value: i64) {
     if value < 0 {
         out.push(b'-');
     }
-    out.extend_from_slice(itoa::Buffer::new().format(size / 1000).as_bytes());
+    push_unsigned(out, size / 1000);
     push_millis(out, size % 1000);
 }
 
@@ -97,9 +131,9 @@ pub(super) fn push_hex(out: &mut Vec<u8>, value: u64, digits: u32) {
 
 /// Bytes as upper-case digits to the base 16.
 pub(super) fn push_hex_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
-    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    const HEX: &[u8; 16] = b"0123456789ABCDEF";
     for byte in bytes {
-        out.extend_from_slice(&[DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
+        out.extend_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
     }
 }
 
@@ -197,11 +231,27 @@ mod tests {
         }
     }
 
+    #[test]
+    fn decimals_are_those_of_the_standard_library() {
+        let mut value = 0_u64;
+        while value < u64::MAX / 10 {
+            for near in [value, value + 1, value + 99] {
+                assert_eq!(text(|out| push_unsigned(out, near)), near.to_string());
+            }
+            value = value * 10 + 9;
+        }
+        for value in [i64::MIN, -100, -10, -9, -1, 0, 9, 10, 99, 100, 101, 1010, i64::MAX] {
+            assert_eq!(text(|out| push_decimal(out, value)), value.to_string());
+        }
+        assert_eq!(text(|out| push_unsigned(out, u64::MAX)), u64::MAX.to_string());
+    }
+
     proptest! {
         #[test]
         fn short_cuts_print_the_same(value in -(EXACT_MAX as i64)..=EXACT_MAX as i64, v4: [u8; 4], bits: u64) {
             prop_assert_eq!(text(|out| push_thousandths(out, value)), format!("{:.3}", value as f64 / 1000.0));
             prop_assert_eq!(text(|out| push_ipv4(out, v4)), std::net::Ipv4Addr::from(v4).to_string());
+            prop_assert_eq!(text(|out| push_unsigned(out, bits)), bits.to_string());
             prop_assert_eq!(text(|out| push_hex(out, bits, 16)), format!("{bits:016x}"));
         }
     }

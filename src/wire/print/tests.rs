@@ -77,7 +77,7 @@ fn each_kind_of_value_has_its_text_and_its_json() {
         ("chi", &[Value::Ip(Some(v6))], "2001:db8::1", r#"{"chi":"2001:db8::1"}"#),
         ("chih", &[Value::Ip(Some(v6))], "20010DB8000000000000000000000001", r#"{"chih":"2001:db8::1"}"#),
         ("shi", &[Value::Ip(None)], "0", r#"{"shi":"0"}"#),
-        ("{x}record", &[Value::Raw(b"abc\0567890123456789012345678901")], "abc", r#"{"{x}record":"abc"}"#),
+        ("{x}record", &[Value::Raw(b"abc\x00567890123456789012345678901")], "abc", r#"{"{x}record":"abc"}"#),
         ("cqah", &[Value::Raw(b"A\0b\0C\0\0\0")], "{{{A}:{b}}{{C}:{}}}", r#"{"cqah":[["A","b"],["C",""]]}"#),
         ("cqah", &[Value::Raw(b"\0")], "{}", r#"{"cqah":[]}"#),
         (
@@ -143,6 +143,7 @@ fn marks_stand_for_stored_fields_and_more_marks_than_fields_print_nothing() {
         |template: &[u8]| Some(made(&columns, &Line::of_template(&columns, template)?, &payload, Stepping::AsStored).0);
     assert_eq!(line(b"a\xff|\xffb").as_deref(), Some("a1|2b\n"));
     assert_eq!(line(b"\xff").as_deref(), Some("1\n"));
+    assert_eq!(line(b"\xff\xff").as_deref(), Some("12\n"));
     assert_eq!(line(b"text").as_deref(), Some("text\n"));
     assert_eq!(line(b"\xff|\xff|\xff"), None);
     assert_eq!(line(b""), None);
@@ -150,6 +151,15 @@ fn marks_stand_for_stored_fields_and_more_marks_than_fields_print_nothing() {
         made(&columns, &Line::of_json(&columns, None).unwrap(), &payload, Stepping::AsStored).0,
         "{\"psql\":1,\"nosuch\":null,\"pscl\":2}\n"
     );
+}
+
+#[test]
+fn a_line_of_nothing_is_not_printed() {
+    let columns = columns("cqhm");
+    let line = Line::of_template(&columns, b"\xff").unwrap();
+    for (value, expected) in [(Value::EmptyText, ""), (Value::Text(b"GET"), "GET\n")] {
+        assert_eq!(made(&columns, &line, &payload_of(&[value]), Stepping::AsTrafficServer).0, expected);
+    }
 }
 
 #[test]
