@@ -5,11 +5,14 @@
 pub mod bytes;
 pub mod codes;
 pub mod encode;
+pub mod era;
 pub mod fields;
 pub mod format;
 pub mod frame;
 pub mod host;
 pub mod layout;
 pub mod plan;
+pub mod reading;
 pub mod segment;
 pub mod time;
+pub mod value;

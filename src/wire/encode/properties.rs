@@ -8,10 +8,11 @@ use proptest::sample::{Index, select};
 
 use super::*;
 use crate::wire::fields::{Framing, Symbol, Term, symbol};
-use crate::wire::format::{Format, walk};
+use crate::wire::format::Format;
 use crate::wire::frame::{self, Bounds, Frame, HEAD};
 use crate::wire::plan::{Number, Text};
 use crate::wire::segment::Segment;
+use crate::wire::value::walk;
 
 /// Symbols of every framing.
 const SYMBOLS: [&str; 28] = [
@@ -217,7 +218,7 @@ proptest! {
                 prop_assert_eq!((entry.seconds, entry.usec), (*seconds, *microseconds));
                 prop_assert!(plan.fits(entry.payload));
                 let mut found = Vec::new();
-                walk(plan.framings(), entry.payload, |_, _, bytes| found.push(bytes.to_vec())).unwrap();
+                walk(plan.framings(), entry.payload, plan.ints(), |_, _, bytes| found.push(bytes.to_vec())).unwrap();
                 let stored: Vec<_> = fields.iter().map(|(_, values)| stored(values, padding)).collect();
                 prop_assert_eq!(found, stored);
             }
