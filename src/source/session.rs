@@ -1,4 +1,5 @@
-//! One connection's bytes, as they come: the secret, then segments, each counted as soon as it is whole.
+//! One connection's bytes, as they come: the secret, then segments, each counted as soon as it is whole. The order of the bytes of the
+//! first length holds for all (spec/collation-protocol.md 3).
 //!
 //! Knows nothing of sockets: bytes in a buffer come in, and what was used up, or why to close, goes out.
 
@@ -10,6 +11,7 @@ use crate::tally::table::REFUSED;
 use crate::tally::{Cause, Shard};
 use crate::wire::format::{Format, Formats};
 use crate::wire::frame::{self, Bounds, Frame, HEAD};
+use crate::wire::layout::Order;
 use crate::wire::segment::{NAME_MAX, Segment, SegmentError, claimed_entries};
 
 /// So many dropped segments in a row end the connection.
@@ -40,6 +42,8 @@ pub struct Taken {
 pub struct Session {
     /// Address of the peer, without its port.
     peer: String,
+    /// Of the lengths of messages and of the words of segments; the first message shows it.
+    order: Option<Order>,
     authenticated: bool,
     segment_bounds: Bounds,
     node: Option<u32>,
@@ -56,6 +60,7 @@ impl Session {
     pub fn new(peer: String, segment_max: usize) -> Self {
         Self {
             peer,
+            order: None,
             authenticated: false,
             segment_bounds: Bounds::segment(segment_max),
             node: None,
@@ -85,10 +90,17 @@ impl Session {
             let rest = &bytes[used..];
             let bounds = if self.authenticated { self.segment_bounds } else { Bounds::SECRET };
             let refused = |cause| Taken { used, needed: HEAD, close: Some(cause) };
-            if self.authenticated && frame::first(rest, bounds).is_ok() && frame::wrong_cookie(rest) {
+            let order = match self.order.map_or_else(|| frame::order(rest), |known| Ok(Some(known))) {
+                Ok(Some(order)) => order,
+                Ok(None) => return Taken { used, needed: HEAD, close: None },
+                Err(_) => return self.refuse(refused(Cause::MessageLength), rest, shared),
+            };
+            self.order = Some(order);
+            let first = frame::first_in(order, rest, bounds);
+            if self.authenticated && first.is_ok() && frame::wrong_cookie(order, rest) {
                 return self.refuse(refused(Cause::Cookie), rest, shared);
             }
-            match frame::first(rest, bounds) {
+            match first {
                 Err(_) => return self.refuse(refused(Cause::MessageLength), rest, shared),
                 Ok(Frame::Part { needed }) => return Taken { used, needed, close: None },
                 Ok(Frame::Whole { body }) if self.authenticated => {
@@ -133,7 +145,8 @@ impl Session {
     fn claims(&self, bytes: &[u8]) -> Amount {
         let mut amount = Amount::default();
         let mut rest = bytes;
-        while let Ok(frame) = frame::first(rest, self.segment_bounds) {
+        let order = self.order.unwrap_or_default();
+        while let Ok(frame) = frame::first_in(order, rest, self.segment_bounds) {
             let (len, next) = match frame {
                 Frame::Whole { body } => (body.len(), &rest[HEAD + body.len()..]),
                 Frame::Part { needed } if rest.len() > HEAD => (needed - HEAD, &[][..]),

@@ -78,7 +78,12 @@ pub fn sense(field_list: &str, framings: &[Framing], ints: Ints, payload: &[u8])
             return sense;
         };
         match (framing, ints.at(value, 0)) {
+            // Slots of that time were zeroed.
+            (Framing::Int, _) if ints == Ints::Short && value[4..] != [0; 4] => sense.wrong += 1,
             (Framing::Int, Some(0)) => {}
+            (Framing::Int, Some(number)) if is_address(symbol) => {
+                sense.wrong += u32::from(u32::try_from(number).is_err())
+            }
             (Framing::Int, Some(number)) => match is_possible(symbol, number) {
                 Some(true) => sense.right += 1,
                 Some(false) => sense.wrong += 1,
@@ -86,7 +91,8 @@ pub fn sense(field_list: &str, framings: &[Framing], ints: Ints, payload: &[u8])
             },
             (Framing::Text, _) if is_address(symbol) => {
                 let text = &value[..text_len(value).unwrap_or_default()];
-                sense.wrong += u32::from(!matches!(text, b"" | b"-" | b"0") && address_of_text(text).is_none());
+                // A text is never empty: without an address it is `-`.
+                sense.wrong += u32::from(!matches!(text, b"-" | b"0") && address_of_text(text).is_none());
             }
             (Framing::Ip, _) => {
                 sense.wrong += u32::from(!matches!(ints.family(value), Some(0 | 1 | 2 | 10 | 28 | 30)));
@@ -110,7 +116,6 @@ fn is_possible(symbol: &str, number: i64) -> Option<bool> {
         "crc" | "crsc" | "phr" | "chm" => (33..=126).contains(&number),
         "cfsc" | "pfsc" => (1..=2).contains(&number),
         "cwr" | "cwtr" | "etype" => (1..=4).contains(&number),
-        _ if is_address(symbol) => u32::try_from(number).is_ok(),
         _ => return None,
     })
 }

@@ -216,8 +216,7 @@ impl Format {
 
     /// The reading that is right among those that fit: the one that makes sense; of several, what they agree in.
     fn choose(&self, mut fitting: Vec<Plan>, segment: &Segment<'_>) -> Option<Plan> {
-        let sensible =
-            |plan: &Plan| segment.entries().take(SAMPLE).all(|entry| self.makes_sense(plan, &entry));
+        let sensible = |plan: &Plan| segment.entries().take(SAMPLE).all(|entry| self.makes_sense(plan, &entry));
         if fitting.len() > 1 && fitting.iter().any(sensible) {
             fitting.retain(sensible);
         }

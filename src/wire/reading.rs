@@ -251,7 +251,12 @@ mod tests {
             ("psql,nosuch,cqhm", &[1, 4, 3], &[Int, Ip, Text], true),
             ("psql,nosuch,cqhm", &[1, 3], &[Int, Absent, Text], true),
             ("psql,nosuch,pqsn,other,chi", &[1, 1, 4], &[Int, Int, Absent, Absent, Ip], false),
-            ("nosuch,{x}record,cqah,{a}cqh??psql", &[3, 3, 3], &[Absent, Framing::Record, Framing::List, Framing::Fallback(fields::Term::Int)], true),
+            (
+                "nosuch,{x}record,cqah,{a}cqh??psql",
+                &[3, 3, 3],
+                &[Absent, Framing::Record, Framing::List, Framing::Fallback(fields::Term::Int)],
+                true,
+            ),
             ("psql,nosuch,chi", &[1, 0, 4], &[Int, Rest, Ip], true),
             ("psql,cqhm,chi", &[1, 9, 4], &[Int, Rest, Ip], true),
             // No table of this list: the symbols alone.

@@ -129,7 +129,10 @@ mod tests {
         }
         let mut v6 = [0; 24];
         v6[0] = 10;
-        assert_eq!((stored_len(Framing::Ip, &v6, Ints::Little), stored_len(Framing::Ip, &v6[..16], Ints::Little)), (Some(24), None));
+        assert_eq!(
+            (stored_len(Framing::Ip, &v6, Ints::Little), stored_len(Framing::Ip, &v6[..16], Ints::Little)),
+            (Some(24), None)
+        );
     }
     #[test]
     fn addresses_are_read_in_every_form() {

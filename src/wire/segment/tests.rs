@@ -1,3 +1,5 @@
+//! What is no segment is refused, and no walk leaves one.
+
 use super::*;
 
 /// The worked example of spec/collation-protocol.md 10, the segment alone.
@@ -56,11 +58,7 @@ fn refuses_what_is_not_a_segment() {
         ("version 1", with(|b| set(b, 4, 1)), SegmentError::Version { found: 1 }),
         ("version 4", with(|b| set(b, 4, 4)), SegmentError::Version { found: 4 }),
         ("cut", EXAMPLE[..136].to_vec(), SegmentError::ByteCount { found: 144, len: 136 }),
-        (
-            "byte_count too large",
-            with(|b| set(b, 12, u32::MAX)),
-            SegmentError::ByteCount { found: u32::MAX, len: 144 },
-        ),
+        ("byte_count too large", with(|b| set(b, 12, u32::MAX)), SegmentError::ByteCount { found: u32::MAX, len: 144 }),
         ("data in the header", with(|b| set(b, 60, 56)), SegmentError::DataOffset { found: 56 }),
         ("data at an odd place", with(|b| set(b, 60, 108)), SegmentError::DataOffset { found: 108 }),
         ("data behind the end", with(|b| set(b, 60, 152)), SegmentError::DataOffset { found: 152 }),
