@@ -11,7 +11,7 @@ use std::rc::Rc;
 use hashbrown::HashTable;
 
 use super::era;
-use super::fields::{self, Framing, Symbol};
+use super::fields::{self, Framing, Symbol, Term};
 use super::layout::{EntryHeader, Layout};
 use super::plan::Plan;
 use super::reading::{Reading, Source};
@@ -49,9 +49,12 @@ pub struct Format {
     is_aggregate: bool,
     readings: RefCell<Vec<Rc<Plan>>>,
     preferred: Cell<usize>,
-    /// The first reading is beyond doubt if it fits, or one has been chosen.
+    /// One reading has been chosen among several.
     proven: Cell<bool>,
+    /// The first reading is beyond doubt if it fits.
     is_sure: bool,
+    /// Entries that must fit the first reading. The last term of a fallback is in few entries, so there it is all.
+    tested: usize,
     searches: Cell<u32>,
     given_up: OnceCell<Option<Rc<Plan>>>,
 }
@@ -100,6 +103,8 @@ impl Format {
         let is_aggregate = symbols.contains(&Symbol::Aggregate);
         let (bases, is_sure) = Source { field_list, symbols: &symbols, field_types, layout }.bases();
         let plan = Plan::with_ints(field_list, &bases[0], layout.ints);
+        let is_late = symbols.contains(&Symbol::Known(Framing::Fallback(Term::Pair)));
+        let tested = if is_late { usize::MAX } else { 2 };
         Ok(Self {
             field_list: field_list.into(),
             field_types: field_types.map(Into::into),
@@ -110,6 +115,7 @@ impl Format {
             preferred: Cell::new(0),
             proven: Cell::new(false),
             is_sure,
+            tested,
             searches: Cell::new(0),
             given_up: OnceCell::new(),
         })
@@ -147,7 +153,7 @@ impl Format {
         };
         if self.fits(&preferred, &first)
             && (self.proven.get()
-                || self.is_sure && segment.entries().take(2).all(|entry| self.fits(&preferred, &entry)))
+                || self.is_sure && segment.entries().take(self.tested).all(|entry| self.fits(&preferred, &entry)))
         {
             return preferred;
         }

@@ -64,7 +64,17 @@ impl Source<'_> {
         if sharings.is_empty() {
             return (distinct(bases), true);
         }
-        let typed = bases.iter().flat_map(|base| sharings.iter().map(|codes| self.typed(base, codes))).collect();
+        // The release whose own framings are nearest to the table first: it also says how the last terms of fallbacks are stored.
+        let mut typed: Vec<(usize, Reading)> = Vec::new();
+        for codes in &sharings {
+            for base in &bases {
+                let reading = self.typed(base, codes);
+                let differing = reading.iter().zip(base).filter(|(one, other)| one != other).count();
+                typed.push((differing, reading));
+            }
+        }
+        typed.sort_by_key(|(differing, _)| *differing);
+        let typed = typed.into_iter().map(|(_, reading)| reading).collect();
         (distinct(typed), sharings.len() == 1)
     }
 
@@ -259,6 +269,8 @@ mod tests {
             ),
             ("psql,nosuch,chi", &[1, 0, 4], &[Int, Rest, Ip], true),
             ("psql,cqhm,chi", &[1, 9, 4], &[Int, Rest, Ip], true),
+            ("sshv,{a}cqh??sshv", &[3, 3], &[Text, Framing::Fallback(fields::Term::Text)], true),
+            ("sshv,{a}cqh??sshv", &[2, 3], &[Pair, Framing::Fallback(fields::Term::Pair)], true),
             // No table of this list: the symbols alone.
             ("psql,cqhm", &[1, 3, 3], &[Int, Text], true),
             ("psql,cqhm,chi", &[], &[Int, Text, Ip], true),
