@@ -104,7 +104,7 @@ impl Times {
             self.places.push((at, unit));
             self.newest = self.newest.max(Some(entry.seconds));
             if let Some(slots) = &slots {
-                slots.find(entry.payload, at + entries.len(), &mut self.places);
+                slots.find(entry.payload, at + entries.values_at(), &mut self.places);
             }
             at += entries.overhead() + entry.payload.len();
         }

@@ -82,7 +82,7 @@ pub fn sense(field_list: &str, framings: &[Framing], ints: Ints, payload: &[u8])
             (Framing::Int, _) if ints == Ints::Short && value[4..] != [0; 4] => sense.wrong += 1,
             (Framing::Int, Some(0)) => {}
             (Framing::Int, Some(number)) if is_address(symbol) => {
-                sense.wrong += u32::from(u32::try_from(number).is_err())
+                sense.wrong += u32::from(u32::try_from(number).is_err());
             }
             (Framing::Int, Some(number)) => match is_possible(symbol, number) {
                 Some(true) => sense.right += 1,

@@ -86,9 +86,9 @@ pub enum EntryHeader {
 }
 
 impl EntryHeader {
-    /// Bytes of the header: the values begin behind them.
+    /// Bytes of the header: where, in an entry, the values begin.
     #[inline]
-    pub const fn len(self) -> usize {
+    pub const fn values_at(self) -> usize {
         match self {
             Self::E16 => 16,
             Self::E24 => 24,
@@ -99,12 +99,12 @@ impl EntryHeader {
     /// Bytes of an entry that aren't values. Entries are padded to a multiple of 8, so behind the values that follow 12 bytes come 4 of none.
     #[inline]
     pub const fn overhead(self) -> usize {
-        self.len().next_multiple_of(8)
+        self.values_at().next_multiple_of(8)
     }
 
     /// Where the length is.
     #[inline]
-    const fn len_at(self) -> usize {
+    pub const fn len_at(self) -> usize {
         match self {
             Self::E16 => 12,
             Self::E24 => 16,
@@ -226,7 +226,7 @@ impl Layout {
 
     #[cold]
     fn other_entry_head(self, bytes: &[u8]) -> Option<EntryHead> {
-        let header = bytes.get(..self.entries.len())?;
+        let header = bytes.get(..self.entries.values_at())?;
         let word = |at| self.words.u32_at(header, at);
         let long = |at| self.i64_at(header, at);
         let (seconds, usec) = match self.entries {
@@ -275,7 +275,7 @@ mod tests {
         let bytes = [0, 0, 0, 200, 0, 0, 0, 0, 1];
         assert_eq!(Ints::Short.at(&bytes, 0), Some(200));
         assert_eq!(Ints::Little.at(&bytes, 1), Some(0x0100_0000_00c8_0000));
-        assert_eq!(Ints::Big.at(&bytes, 1), Some(0xc8_0000_0000_01));
+        assert_eq!(Ints::Big.at(&bytes, 1), Some(0xc800_0000_0001));
         assert_eq!(Ints::Big.at(&bytes, 2), None);
         for ints in [Ints::Little, Ints::Big, Ints::Short] {
             assert_eq!(ints.at(&ints.bytes(0x1234_5678), 0), Some(0x1234_5678), "{ints:?}");

@@ -17,7 +17,7 @@ pub const HEADER_LEN: usize = 64;
 pub const HEADER_LEN_3: usize = 72;
 
 /// Bytes of an entry's header in the usual layout; an entry is never shorter in any.
-pub const ENTRY_HEADER_LEN: usize = EntryHeader::E16.len();
+pub const ENTRY_HEADER_LEN: usize = EntryHeader::E16.values_at();
 
 /// The longest field list that is read; formats have some hundred bytes.
 pub const FIELD_LIST_MAX: usize = 64 * 1024;
@@ -337,7 +337,7 @@ impl<'a> Iterator for Walk<'a> {
         if !head.fits(entries, bytes.len()) {
             return None;
         }
-        let ahead = &bytes[entries.len()..];
+        let ahead = &bytes[entries.values_at()..];
         self.bytes = &bytes[head.len..];
         self.left -= 1;
         let payload = &ahead[..head.len - entries.overhead()];

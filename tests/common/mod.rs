@@ -28,6 +28,23 @@ pub struct Capture {
 }
 
 impl Capture {
+    /// A stream that was made, with the usual secret; nothing is expected of it.
+    pub fn made(name: &str, stream: Vec<u8>) -> Self {
+        Self {
+            name: name.to_owned(),
+            stream,
+            secret: "foobar".to_owned(),
+            segments: 0,
+            entries: 0,
+            partial: 0,
+            is_aggregate: false,
+            unmatched: 0,
+            bytes: 0,
+            source_host: String::new(),
+            totals: BTreeMap::new(),
+        }
+    }
+
     /// The messages behind the secret, whole ones only.
     pub fn messages(&self) -> &[u8] {
         let secret = u32::from_le_bytes(self.stream[..4].try_into().unwrap()) as usize;

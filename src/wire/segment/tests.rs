@@ -1,5 +1,6 @@
 //! What is no segment is refused, and no walk leaves one.
 
+use super::super::encode::{Header, SegmentWriter, Value};
 use super::*;
 
 /// The worked example of spec/collation-protocol.md 10, the segment alone.
@@ -129,4 +130,95 @@ fn claims_are_bounded_by_the_size() {
     assert_eq!(claimed_entries(&EXAMPLE, 144), 1);
     assert_eq!(claimed_entries(&with(|b| set(b, 16, u32::MAX)), 144), 5);
     assert_eq!(claimed_entries(b"GET /", 144), 0);
+}
+
+/// One entry of a client's text and a status, as a writer of that layout stores it.
+fn old(layout: Layout) -> Vec<u8> {
+    let header = Header { layout, field_list: b"chi,pssc", ..Header::default() };
+    let mut writer = SegmentWriter::new(&header, 1);
+    writer.push(1_700_000_000, 250_000, &[Value::Text(b"192.0.2.1"), Value::Int(200)]).unwrap();
+    writer.push(1_700_000_001, 250_000, &[Value::Text(b"192.0.2.2"), Value::Int(304)]).unwrap();
+    writer.finish(2).to_vec()
+}
+
+#[test]
+fn walks_of_old_segments_end_at_what_cannot_be_right() {
+    use EntryHeader::{E12, E16, E24};
+    use Order::{Big, Little};
+    for (words, writer, entries) in [
+        (Little, Little, E24),
+        (Little, Little, E12),
+        (Big, Little, E16),
+        (Big, Little, E24),
+        (Big, Little, E12),
+        (Big, Big, E16),
+        (Big, Big, E24),
+        (Big, Big, E12),
+    ] {
+        let layout = Layout { words, entries, ..Layout::USUAL }.with_writer(writer);
+        let bytes = old(layout);
+        let segment = Segment::parse(&bytes).unwrap();
+        assert_eq!((segment.layout(), segment.entries().count()), (layout, 2));
+        let data = segment.data_offset();
+        let first = entries.overhead() + 24;
+        let len_at = data + first + entries.len_at();
+        // The second entry's length, and what of the segment is lost then.
+        for (len, lost) in
+            [(0, 1), (8, 1), (first as u32 + 4, 1), (first as u32 + 8, 1), (u32::MAX, 1), (first as u32, 0)]
+        {
+            let mut bytes = bytes.clone();
+            bytes[len_at..len_at + 4].copy_from_slice(&words.bytes(len));
+            let segment = Segment::parse(&bytes).unwrap();
+            assert_eq!(
+                segment.layout(),
+                layout,
+                "{len}: a damaged segment keeps the layout in which most can be walked"
+            );
+            let mut walk = segment.entries();
+            assert_eq!((walk.by_ref().count(), walk.lost().0), (2 - lost, lost as u64), "{layout:?} {len}");
+        }
+        for count in [0, 1, 3, u32::MAX] {
+            let mut bytes = bytes.clone();
+            bytes[at::ENTRY_COUNT..at::ENTRY_COUNT + 4].copy_from_slice(&words.bytes(count));
+            let segment = Segment::parse(&bytes).unwrap();
+            assert_eq!(segment.entries().count(), count.min(2) as usize, "{layout:?} claims {count}");
+        }
+        // Any cut of the entries, and any offset of a string: nothing panics, nothing is read outside.
+        for cut in (data..bytes.len()).step_by(8) {
+            let mut bytes = bytes[..cut].to_vec();
+            bytes[at::BYTE_COUNT..at::BYTE_COUNT + 4].copy_from_slice(&words.bytes(cut as u32));
+            assert!(Segment::parse(&bytes).unwrap().entries().count() <= 1, "{layout:?} {cut}");
+        }
+        for at in [at::FIELD_LIST, at::SOURCE_HOST, at::FILE_NAME, at::DATA] {
+            for offset in [1, 63, bytes.len() as u32, u32::MAX, 1 << 31] {
+                let mut bytes = bytes.clone();
+                bytes[at..at + 4].copy_from_slice(&words.bytes(offset));
+                if let Ok(segment) = Segment::parse(&bytes) {
+                    assert_eq!((segment.source_host(), segment.file_name()), (&b""[..], &b""[..]));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn both_orders_are_refused_alike() {
+    let big = Layout { words: Order::Big, ..Layout::USUAL };
+    for layout in [Layout::USUAL, big] {
+        let bytes = old(layout);
+        let with = |at: usize, word: u32| {
+            let mut bytes = bytes.clone();
+            bytes[at..at + 4].copy_from_slice(&layout.words.bytes(word));
+            Segment::parse(&bytes).unwrap_err()
+        };
+        assert_eq!(with(at::VERSION, 1), SegmentError::Version { found: 1 });
+        assert_eq!(with(at::BYTE_COUNT, 7), SegmentError::ByteCount { found: 7, len: bytes.len() });
+        assert_eq!(with(at::DATA, 68), SegmentError::DataOffset { found: 68 });
+        assert_eq!(with(at::FORMAT_TYPE, 5), SegmentError::NoFieldList);
+        assert_eq!(claimed_entries(&bytes, bytes.len()), 2);
+    }
+    assert_eq!(
+        SegmentError::Version { found: 1 }.to_string(),
+        "segment version 1, unsupported: only 2 and 3 can be read"
+    );
 }
