@@ -15,6 +15,9 @@ const SAMPLE: usize = 8;
 /// One release of each kind of addresses, the likeliest first: 3.0 is what exists of the old ones.
 const KINDS: [Release; 3] = [ADDRESSES - 1, CLIENTS_AS_TEXT - 1, ADDRESSES];
 
+/// The parts of an HTTP version are small.
+const VERSION_MAX: i64 = 99;
+
 /// The first release whose integers have 8 bytes.
 pub const LONG_INTEGERS: Release = 20101;
 
@@ -94,6 +97,13 @@ pub fn sense(field_list: &str, framings: &[Framing], ints: Ints, payload: &[u8])
                 // A text is never empty: without an address it is `-`.
                 sense.wrong += u32::from(!matches!(text, b"-" | b"0") && address_of_text(text).is_none());
             }
+            (Framing::Pair, Some(major)) if is_version(symbol) => {
+                let minor = ints.at(value, 8).unwrap_or(-1);
+                sense.wrong += u32::from(!(0..=VERSION_MAX).contains(&major) || !(0..=VERSION_MAX).contains(&minor));
+            }
+            (Framing::Text, _) if is_version(symbol) => {
+                sense.wrong += u32::from(!value.first().is_some_and(|byte| b"0123456789-".contains(byte)));
+            }
             (Framing::Ip, _) => {
                 sense.wrong += u32::from(!matches!(ints.family(value), Some(0 | 1 | 2 | 10 | 28 | 30)));
             }
@@ -103,6 +113,10 @@ pub fn sense(field_list: &str, framings: &[Framing], ints: Ints, payload: &[u8])
     }
     sense.fits = rest.is_empty();
     sense
+}
+
+fn is_version(symbol: &str) -> bool {
+    matches!(symbol, "cqhv" | "sshv" | "csshv")
 }
 
 fn is_address(symbol: &str) -> bool {

@@ -310,4 +310,102 @@ mod tests {
         assert_eq!(Format::new(&"a".repeat(1025), None).unwrap_err(), FormatError::SymbolLen);
         assert!(Format::new(&"a,".repeat(1023), None).is_ok());
     }
+
+    use super::super::encode::{Header, SegmentWriter, Value};
+    use Framing::{Absent, Int, Ip, Pair, Rest, Text};
+
+    /// What the fields of these entries are read as.
+    fn framings(field_list: &str, entries: &[&[Value<'_>]]) -> (Vec<Framing>, usize) {
+        let header = Header { field_list: field_list.as_bytes(), padding: *b"PaDdInGs", ..Header::default() };
+        let mut writer = SegmentWriter::new(&header, 0);
+        entries.iter().for_each(|values| writer.push(1, 0, values).unwrap());
+        let segment = Segment::parse(writer.finish(2)).unwrap();
+        let plan = Format::of(&segment).unwrap().plan(&segment);
+        let fitting = segment.entries().filter(|entry| plan.fits(entry.payload)).count();
+        (plan.framings().to_vec(), fitting)
+    }
+
+    #[test]
+    fn what_a_writer_stored_is_found_out() {
+        let long = Value::Text(b"www.example.com");
+        let (get, version) = (Value::Text(b"GET"), Value::Text(b"1.1"));
+        let v4 = Value::Ip(Some([192, 0, 2, 1].into()));
+        let cases: &[(&str, &str, &[&[Value<'_>]], &[Framing], usize)] = &[
+            (
+                "7.1 knows pqsn",
+                "cqhm,phr,pqsn,pssc",
+                &[&[get, Value::Int(50), long, Value::Int(200)]],
+                &[Text, Int, Text, Int],
+                1,
+            ),
+            (
+                "8.1 does not",
+                "cqhm,phr,pqsn,pssc",
+                &[&[get, Value::Int(50), Value::Int(200)]],
+                &[Text, Int, Absent, Int],
+                1,
+            ),
+            ("11-dev's versions", "sshv,csshv,pssc", &[&[version, version, Value::Int(200)]], &[Text, Text, Int], 1),
+            ("a typo", "nosuch,pssc,cqhm", &[&[Value::Int(200), get]], &[Absent, Int, Text], 1),
+            ("a plugin's integer", "pssc,plug,chi", &[&[Value::Int(200), Value::Int(7), v4]], &[Int, Int, Ip], 1),
+            (
+                "a plugin's text",
+                "pssc,plug,chi",
+                &[&[Value::Int(200), long, v4], &[Value::Int(404), long, v4]],
+                &[Int, Text, Ip],
+                2,
+            ),
+            ("a plugin's pair", "pssc,plug,chi", &[&[Value::Int(200), Value::Pair(1, 0), v4]], &[Int, Pair, Ip], 1),
+            (
+                "two unknown ones, told apart by the status between them",
+                "one,pssc,two",
+                &[&[Value::Int(12_345), Value::Int(200)]],
+                &[Int, Int, Absent],
+                1,
+            ),
+            (
+                "two unknown ones that nothing tells apart",
+                "cqhm,one,psql,two",
+                &[&[get, Value::Int(5), Value::Int(6)]],
+                &[Text, Rest, Rest, Rest],
+                1,
+            ),
+            (
+                "a form that we don't know",
+                "pssc,plug,chi",
+                &[&[Value::Int(200), Value::Raw(&[0xff; 40]), v4]],
+                &[Int, Rest, Rest],
+                1,
+            ),
+            (
+                "a damaged entry among good ones",
+                "pssc,nosuch,cqhm",
+                &[&[Value::Int(200), get], &[Value::Int(200), get, get], &[Value::Int(200), get]],
+                &[Int, Absent, Text],
+                2,
+            ),
+        ];
+        for (name, list, entries, expected, fitting) in cases {
+            assert_eq!(framings(list, entries), (expected.to_vec(), *fitting), "{name}");
+        }
+    }
+
+    #[test]
+    fn formats_are_told_apart_by_their_layout() {
+        let mut formats = Formats::default();
+        let layouts = [Layout::USUAL, Layout { entries: EntryHeader::E24, ..Layout::USUAL }];
+        let plans = layouts.map(|layout| {
+            let header = Header { layout, field_list: b"chi,pssc", ..Header::default() };
+            let mut writer = SegmentWriter::new(&header, 0);
+            let client = match layout.entries {
+                EntryHeader::E16 => Value::Ip(Some([192, 0, 2, 1].into())),
+                _ => Value::Text(b"192.0.2.1"),
+            };
+            writer.push(1, 0, &[client, Value::Int(200)]).unwrap();
+            let segment = Segment::parse(writer.finish(2)).unwrap();
+            formats.of(&segment).unwrap().plan(&segment).framings().to_vec()
+        });
+        assert_eq!(plans, [[Ip, Int], [Text, Int]]);
+        assert_eq!(formats.table.len(), 2);
+    }
 }
