@@ -146,7 +146,7 @@ impl<'w> Pen<'w> {
             return Ok(style.clone());
         }
         let list = segment.field_list();
-        let columns = Columns::new(list, plan.framings(), Release::of(segment.version(), list));
+        let columns = Columns::new(list, plan.framings(), plan.ints(), Release::of(segment.version(), list));
         let line = match &self.wish.shape {
             Shape::Own => Line::of_template(&columns, template),
             Shape::Fields(symbols) => Some(Line::of_fields(&columns, symbols)?),

@@ -1,4 +1,5 @@
-//! One connection's bytes, as they come: the secret, then segments, each counted as soon as it is whole.
+//! One connection's bytes, as they come: the secret, then segments, each counted as soon as it is whole. The order of the bytes of the
+//! first length holds for all (spec/collation-protocol.md 3).
 //!
 //! Knows nothing of sockets: bytes in a buffer come in, and what was used up, or why to close, goes out.
 
@@ -8,6 +9,7 @@ use crate::tally::rejected::Amount;
 use crate::tally::{Cause, Shard};
 use crate::wire::format::Formats;
 use crate::wire::frame::{self, Bounds, Frame, HEAD};
+use crate::wire::layout::Order;
 use crate::wire::segment::claimed_entries;
 
 /// So many dropped segments in a row end the connection.
@@ -37,6 +39,8 @@ pub struct Taken {
 #[derive(Debug)]
 pub struct Session {
     speaker: Speaker,
+    /// Of the lengths of messages and of the words of segments; the first message shows it.
+    order: Option<Order>,
     authenticated: bool,
     segment_bounds: Bounds,
     dropped_in_a_row: u32,
@@ -47,6 +51,7 @@ impl Session {
     pub fn new(peer: String, segment_max: usize) -> Self {
         Self {
             speaker: Speaker::new(Place::Peer(peer)),
+            order: None,
             authenticated: false,
             segment_bounds: Bounds::segment(segment_max),
             dropped_in_a_row: 0,
@@ -70,10 +75,17 @@ impl Session {
             let rest = &bytes[used..];
             let bounds = if self.authenticated { self.segment_bounds } else { Bounds::SECRET };
             let refused = |cause| Taken { used, needed: HEAD, close: Some(cause) };
-            if self.authenticated && frame::first(rest, bounds).is_ok() && frame::wrong_cookie(rest) {
+            let order = match self.order.map_or_else(|| frame::order(rest), |known| Ok(Some(known))) {
+                Ok(Some(order)) => order,
+                Ok(None) => return Taken { used, needed: HEAD, close: None },
+                Err(_) => return self.refuse(refused(Cause::MessageLength), rest, shared),
+            };
+            self.order = Some(order);
+            let first = frame::first_in(order, rest, bounds);
+            if self.authenticated && first.is_ok() && frame::wrong_cookie(order, rest) {
                 return self.refuse(refused(Cause::Cookie), rest, shared);
             }
-            match frame::first(rest, bounds) {
+            match first {
                 Err(_) => return self.refuse(refused(Cause::MessageLength), rest, shared),
                 Ok(Frame::Part { needed }) => return Taken { used, needed, close: None },
                 Ok(Frame::Whole { body }) if self.authenticated => {
@@ -118,7 +130,8 @@ impl Session {
     fn claims(&self, bytes: &[u8]) -> Amount {
         let mut amount = Amount::default();
         let mut rest = bytes;
-        while let Ok(frame) = frame::first(rest, self.segment_bounds) {
+        let order = self.order.unwrap_or_default();
+        while let Ok(frame) = frame::first_in(order, rest, self.segment_bounds) {
             let (len, next) = match frame {
                 Frame::Whole { body } => (body.len(), &rest[HEAD + body.len()..]),
                 Frame::Part { needed } if rest.len() > HEAD => (needed - HEAD, &[][..]),

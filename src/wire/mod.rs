@@ -5,6 +5,7 @@
 pub mod bytes;
 pub mod codes;
 pub mod encode;
+pub mod era;
 pub mod fields;
 pub mod format;
 pub mod frame;
@@ -12,6 +13,9 @@ pub mod host;
 pub mod layout;
 pub mod plan;
 pub mod print;
+pub mod reading;
 pub mod resync;
 pub mod segment;
 pub mod template;
+pub mod time;
+pub mod value;

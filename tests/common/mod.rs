@@ -30,6 +30,23 @@ pub struct Capture {
 }
 
 impl Capture {
+    /// A stream that was made, with the usual secret; nothing is expected of it.
+    pub fn made(name: &str, stream: Vec<u8>) -> Self {
+        Self {
+            name: name.to_owned(),
+            stream,
+            secret: "foobar".to_owned(),
+            segments: 0,
+            entries: 0,
+            partial: 0,
+            is_aggregate: false,
+            unmatched: 0,
+            bytes: 0,
+            source_host: String::new(),
+            totals: BTreeMap::new(),
+        }
+    }
+
     /// The messages behind the secret, whole ones only.
     pub fn messages(&self) -> &[u8] {
         let secret = u32::from_le_bytes(self.stream[..4].try_into().unwrap()) as usize;
@@ -39,18 +56,34 @@ impl Capture {
 
 /// All collation captures: those of the repository, and further ones of the folder that VISULATE_CAPTURES names.
 pub fn collation() -> Vec<Capture> {
-    let mut found: BTreeMap<String, PathBuf> = BTreeMap::new();
+    let found = found(".bin.zst");
+    assert!(found.len() >= 19, "captures are missing: {}", found.len());
+    found.into_iter().map(|(name, path)| load(&name, &path)).collect()
+}
+
+/// All log files, as streams that hold the same segments.
+pub fn files() -> Vec<Capture> {
+    let found = found(".blog.zst");
+    assert!(found.len() >= 6, "captures are missing: {}", found.len());
+    if std::env::var_os("VISULATE_CAPTURES").is_none() {
+        eprintln!("VISULATE_CAPTURES is not set: only the repository's own {} log files are checked", found.len());
+    }
+    found.into_iter().map(|(name, path)| load(&name, &path)).collect()
+}
+
+/// Captures by name, of that kind.
+fn found(extension: &str) -> BTreeMap<String, PathBuf> {
+    let mut found = BTreeMap::new();
     let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/captures");
     for folder in std::env::var_os("VISULATE_CAPTURES").map(PathBuf::from).into_iter().chain([own]) {
         for entry in std::fs::read_dir(&folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display())) {
             let path = entry.unwrap().path();
-            if let Some(name) = path.file_name().unwrap().to_str().unwrap().strip_suffix(".bin.zst") {
+            if let Some(name) = path.file_name().unwrap().to_str().unwrap().strip_suffix(extension) {
                 found.insert(name.to_owned(), path.clone());
             }
         }
     }
-    assert!(found.len() >= 19, "captures are missing: {}", found.len());
-    found.into_iter().map(|(name, path)| load(&name, &path)).collect()
+    found
 }
 
 /// One capture of the repository.
@@ -60,7 +93,10 @@ pub fn capture(name: &str) -> Capture {
 }
 
 fn load(name: &str, path: &Path) -> Capture {
-    let stream = zstd::decode_all(std::fs::File::open(path).unwrap()).unwrap();
+    let mut stream = zstd::decode_all(std::fs::File::open(path).unwrap()).unwrap();
+    if path.to_str().unwrap().ends_with(".blog.zst") {
+        stream = with_lengths(&stream);
+    }
     let expected = path.with_file_name(format!("{name}.expected.json"));
     let json: serde_json::Value = serde_json::from_slice(&std::fs::read(expected).unwrap()).unwrap();
     let (about, totals) = (&json["stream"], &json["totals"]);
@@ -87,7 +123,7 @@ fn load(name: &str, path: &Path) -> Capture {
     }
     Capture {
         name: name.to_owned(),
-        secret: about["secret"].as_str().unwrap().to_owned(),
+        secret: about["secret"].as_str().unwrap_or("foobar").to_owned(),
         segments: about["segments"].as_u64().unwrap(),
         entries: about["entries"].as_u64().unwrap(),
         partial: about["trailing_partial_bytes"].as_u64().unwrap_or(0) as usize,
@@ -98,6 +134,20 @@ fn load(name: &str, path: &Path) -> Capture {
         totals: by_dimension,
         stream,
     }
+}
+
+/// The segments of a log file as the messages of a connection.
+fn with_lengths(file: &[u8]) -> Vec<u8> {
+    let mut stream = b"\x06\0\0\0foobar".to_vec();
+    let mut rest = file;
+    while !rest.is_empty() {
+        let len = u32::from_le_bytes(rest[12..16].try_into().unwrap());
+        let (segment, behind) = rest.split_at(len as usize);
+        stream.extend_from_slice(&len.to_le_bytes());
+        stream.extend_from_slice(segment);
+        rest = behind;
+    }
+    stream
 }
 
 /// The rule for hosts (lower case, without port and brackets), written anew: the oracle of the engine's own.

@@ -3,14 +3,16 @@
 use super::show::{Release, Show};
 use crate::wire::bytes::{align8, text_len_ahead};
 use crate::wire::fields::Framing;
-use crate::wire::format::stored_len;
+use crate::wire::layout::Ints;
 use crate::wire::segment::RawEntry;
+use crate::wire::value::stored_len;
 
 /// The symbols of a field list, in one reading.
 #[derive(Clone, Debug)]
 pub struct Columns {
     pub(super) columns: Vec<Column>,
     pub(super) release: Release,
+    ints: Ints,
 }
 
 /// A symbol, and how its values are stored and shown.
@@ -64,14 +66,14 @@ impl Spans {
 
 impl Columns {
     /// The columns of a field list whose symbols store values in these framings, one for each symbol.
-    pub fn new(field_list: &str, framings: &[Framing], release: Release) -> Self {
+    pub fn new(field_list: &str, framings: &[Framing], ints: Ints, release: Release) -> Self {
         let column = |(symbol, framing): (&str, &Framing)| Column {
             symbol: symbol.into(),
             framing: *framing,
             show: Show::of(symbol, *framing, release),
             is_scheme: release == Release::Before10_2 && (symbol == "cqus" || symbol.starts_with("cqus[")),
         };
-        Self { columns: field_list.split(',').zip(framings).map(column).collect(), release }
+        Self { columns: field_list.split(',').zip(framings).map(column).collect(), release, ints }
     }
 
     /// All symbols.
@@ -113,7 +115,7 @@ impl Columns {
                     .and_then(|rest| text_len_ahead(rest, left))
                     .filter(|&len| len < left)
                     .map(|len| (len, align8(len + 1))),
-                framing => entry.payload.get(at..).and_then(|rest| stored_len(framing, rest)).map(|len| (len, len)),
+                framing => entry.payload.get(at..).and_then(|rest| stored_len(framing, rest, self.ints)).map(|len| (len, len)),
             };
             let (mut shown, mut stored) = match found {
                 Some(found) if found.1 <= left => found,

@@ -1,7 +1,7 @@
 //! How the value of a symbol is shown: the tables of spec/logbuffer.md 10 and the slices of spec/fields.md 4.
 
 use crate::wire::codes::Coded;
-use crate::wire::fields::{self, Framing, Term};
+use crate::wire::fields::{self, Framing};
 
 /// What changed in the text between releases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +71,8 @@ pub(super) enum Int {
     /// -1 is `-`.
     Milestone,
     Code(Coded),
+    /// An address: until 3.1.0 some were integers, the first number the highest.
+    Address { is_hex: bool },
     /// A time field. `is_own`: the slot may be empty, as up to 7.1.0, and then the entry's header has the time.
     Time {
         as_: Time,
@@ -119,7 +121,11 @@ impl Show {
         let slice = Slice::of(symbol);
         let name = fields::without_slice(symbol);
         match framing {
-            Framing::Absent => Self::Absent,
+            // Of what is not understood nothing can be shown.
+            Framing::Absent | Framing::Rest => Self::Absent,
+            Framing::Int if matches!(name, "chi" | "chih" | "pqsi" | "shi" | "phi") => {
+                Self::Int(Int::Address { is_hex: name == "chih" })
+            }
             Framing::Int => Self::Int(Int::of(name, release)),
             Framing::Pair => Self::Version,
             Framing::Text => Self::Text { slice, is_version: matches!(name, "sshv" | "csshv") },
@@ -130,12 +136,7 @@ impl Show {
             Framing::Fallback(term) => {
                 let terms = fields::fallback_terms(symbol).unwrap_or_default();
                 let last = terms.last().copied().unwrap_or_default();
-                let framing = match term {
-                    Term::Int => Framing::Int,
-                    Term::Pair => Framing::Pair,
-                    Term::Text => Framing::Text,
-                    Term::Ip => Framing::Ip,
-                };
+                let framing = term.framing();
                 let slices = terms.into_iter().map(Slice::of).collect();
                 Self::Fallback { slices, last: Self::of(last, framing, release).into() }
             }

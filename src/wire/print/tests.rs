@@ -18,7 +18,7 @@ fn framings(list: &str) -> Vec<Framing> {
 }
 
 fn columns(list: &str) -> Columns {
-    Columns::new(list, &framings(list), Release::of(2, list))
+    Columns::new(list, &framings(list), Ints::Little, Release::of(2, list))
 }
 
 /// What a line makes of values that are stored like this.

@@ -68,6 +68,8 @@ fn push_int(out: &mut Vec<u8>, int: Int, value: &[u8], context: &mut Context<'_,
         Int::WholeThousandths => push_whole_thousandths(out, value),
         Int::Milestone if value == -1 => out.push(b'-'),
         Int::Milestone => push_decimal(out, value),
+        Int::Address { is_hex: true } => push_hex_bytes(out, &(value as u32).to_be_bytes()),
+        Int::Address { is_hex: false } => push_ipv4(out, (value as u32).to_be_bytes()),
         Int::Code(code) => match code.name(value) {
             Some(name) => out.extend_from_slice(name.as_bytes()),
             None => {
