@@ -330,7 +330,8 @@ mod tests {
         let long = Value::Text(b"www.example.com");
         let (get, version) = (Value::Text(b"GET"), Value::Text(b"1.1"));
         let v4 = Value::Ip(Some([192, 0, 2, 1].into()));
-        let cases: &[(&str, &str, &[&[Value<'_>]], &[Framing], usize)] = &[
+        type Case<'a> = (&'a str, &'a str, &'a [&'a [Value<'a>]], &'a [Framing], usize);
+        let cases: &[Case<'_>] = &[
             (
                 "7.1 knows pqsn",
                 "cqhm,phr,pqsn,pssc",

@@ -138,7 +138,7 @@ pub struct EntryHead {
     pub len: usize,
 }
 
-/// What every second begins and ends with, in an entry's header.
+/// The most microseconds that an entry's header can say.
 const USEC_MAX: i32 = 999_999;
 
 impl Layout {
@@ -146,13 +146,13 @@ impl Layout {
     pub const USUAL: Self =
         Self { words: Order::Little, writer: Order::Little, entries: EntryHeader::E16, ints: Ints::Little };
 
-    /// The layout of entries that begin at `data`, of a header in this order that claims `count` of them, but for the integers among
-    /// their values: `ints` is that of an [`Ints::Short`] or not, and the writer's own order in any case.
+    /// The layout of entries that begin at `data`, of a header in this order that claims `count` of them. Of the integers among the values it
+    /// takes the writer's own form: headers don't show whether they are [`Ints::Short`].
     ///
     /// The first is taken in which the walk comes out exactly at the end; damaged segments may have none, then the one that gets furthest.
     #[inline]
     pub fn of(words: Order, data: &[u8], count: u32) -> Self {
-        // Nearly all segments are of this kind, and other entries read so have a length of 0 or a time before 1900 or after 2106.
+        // Nearly all segments are of this kind, and other entries read so have a length of 0, or a time before 1970 or after 2106.
         let usual = Self { words, ..Self::USUAL };
         if words == Order::Little
             && let Some(first) = usual.entry_head(data)

@@ -1,6 +1,6 @@
 //! Plans: a field list compiled into the steps that read what is counted and skip the rest.
 
-use super::bytes::{align8, text_len_ahead};
+use super::bytes::{align8, text_len, text_len_ahead};
 use super::fields::{self, Framing};
 use super::layout::Ints;
 use super::value::{address, address_of_number, address_of_text, ip_len, list_len, stored_len};
@@ -310,15 +310,10 @@ impl Plan {
                     at += ip_len(rest, ints)?;
                     fields.client = address(rest, ints);
                 }
-                Step::ClientNumber => {
-                    fields.client = address_of_number(ints.at(ahead, at)?);
-                    at += 8;
-                }
-                Step::ClientText => {
-                    let rest = ahead.get(at..)?;
-                    let len = text_len_ahead(rest, end.saturating_sub(at))?;
-                    at += align8(len + 1);
-                    fields.client = address_of_text(&rest[..len]);
+                Step::ClientNumber | Step::ClientText => {
+                    let (client, len) = old_client(*step, ahead.get(at..)?, ints)?;
+                    fields.client = client;
+                    at += len;
                 }
                 Step::Rest => at = at.max(end),
                 Step::SkipIp => at += ip_len(ahead.get(at..)?, ints)?,
@@ -341,6 +336,17 @@ impl Plan {
         }
         Some(at)
     }
+}
+
+/// The client's address as it was stored until 3.1.0, and how many bytes it takes.
+#[cold]
+#[inline(never)]
+fn old_client(step: Step, bytes: &[u8], ints: Ints) -> Option<(Option<[u8; 16]>, usize)> {
+    if step == Step::ClientNumber {
+        return Some((address_of_number(ints.at(bytes, 0)?), 8));
+    }
+    let len = text_len(bytes)?;
+    Some((address_of_text(&bytes[..len]), align8(len + 1)))
 }
 
 /// A symbol without its slice; the name of a header in lower case.

@@ -226,7 +226,8 @@ impl<'a> Segment<'a> {
 
     /// The entries in order, each checked to be inside. Ends after `entry_count`, at the end, or at the first that can't be right.
     pub fn entries(&self) -> Walk<'a> {
-        Walk { bytes: &self.bytes[self.data..], left: self.entry_count, layout: self.layout }
+        let is_usual = (self.layout.words, self.layout.entries) == (Order::Little, EntryHeader::E16);
+        Walk { bytes: &self.bytes[self.data..], left: self.entry_count, layout: self.layout, is_usual }
     }
 
     /// A word of the header.
@@ -314,6 +315,8 @@ pub struct Walk<'a> {
     bytes: &'a [u8],
     left: u32,
     layout: Layout,
+    /// The headers of entries are those of [`Layout::USUAL`].
+    is_usual: bool,
 }
 
 impl Walk<'_> {
@@ -332,16 +335,30 @@ impl<'a> Iterator for Walk<'a> {
         if self.left == 0 {
             return None;
         }
-        let (entries, bytes) = (self.layout.entries, self.bytes);
-        let head = self.layout.entry_head(bytes)?;
-        if !head.fits(entries, bytes.len()) {
+        if self.is_usual { self.step(Layout::USUAL) } else { self.step_otherwise() }
+    }
+}
+
+impl<'a> Walk<'a> {
+    /// `layout` is a constant where it matters.
+    #[inline(always)]
+    fn step(&mut self, layout: Layout) -> Option<RawEntry<'a>> {
+        let bytes = self.bytes;
+        let head = layout.entry_head(bytes)?;
+        if !head.fits(layout.entries, bytes.len()) {
             return None;
         }
-        let ahead = &bytes[entries.values_at()..];
+        let ahead = &bytes[layout.entries.values_at()..];
         self.bytes = &bytes[head.len..];
         self.left -= 1;
-        let payload = &ahead[..head.len - entries.overhead()];
+        let payload = &ahead[..head.len - layout.entries.overhead()];
         Some(RawEntry { seconds: head.seconds, usec: head.usec, payload, ahead })
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn step_otherwise(&mut self) -> Option<RawEntry<'a>> {
+        self.step(self.layout)
     }
 }
 
