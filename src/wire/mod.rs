@@ -12,3 +12,4 @@ pub mod host;
 pub mod layout;
 pub mod plan;
 pub mod segment;
+pub mod template;
