@@ -62,6 +62,23 @@ fn load(name: &str, path: &Path) -> Capture {
     let expected = path.with_file_name(format!("{name}.expected.json"));
     let json: serde_json::Value = serde_json::from_slice(&std::fs::read(expected).unwrap()).unwrap();
     let (about, totals) = (&json["stream"], &json["totals"]);
+    Capture {
+        name: name.to_owned(),
+        secret: about["secret"].as_str().unwrap().to_owned(),
+        segments: about["segments"].as_u64().unwrap(),
+        entries: about["entries"].as_u64().unwrap(),
+        partial: about["trailing_partial_bytes"].as_u64().unwrap_or(0) as usize,
+        is_aggregate: about["fields"].as_str().unwrap().contains("COUNT("),
+        unmatched: totals["unmatched"].as_u64().unwrap_or(0),
+        bytes: totals["bytes_total"].as_u64().unwrap_or(0),
+        source_host: about["src_host"].as_str().unwrap().to_owned(),
+        totals: self::totals(totals),
+        stream,
+    }
+}
+
+/// Expected totals by dimension of the API.
+pub fn totals(totals: &serde_json::Value) -> BTreeMap<&'static str, Totals> {
     let mut by_dimension = BTreeMap::new();
     let folds: [(&str, &str, fn(&str) -> String); 5] = [
         ("client", "by_client", |key| if key == "0" { "(none)".into() } else { key.into() }),
@@ -83,23 +100,11 @@ fn load(name: &str, path: &Path) -> Capture {
             by_dimension.insert(dimension, folded);
         }
     }
-    Capture {
-        name: name.to_owned(),
-        secret: about["secret"].as_str().unwrap().to_owned(),
-        segments: about["segments"].as_u64().unwrap(),
-        entries: about["entries"].as_u64().unwrap(),
-        partial: about["trailing_partial_bytes"].as_u64().unwrap_or(0) as usize,
-        is_aggregate: about["fields"].as_str().unwrap().contains("COUNT("),
-        unmatched: totals["unmatched"].as_u64().unwrap_or(0),
-        bytes: totals["bytes_total"].as_u64().unwrap_or(0),
-        source_host: about["src_host"].as_str().unwrap().to_owned(),
-        totals: by_dimension,
-        stream,
-    }
+    by_dimension
 }
 
 /// The rule for hosts (lower case, without port and brackets), written anew: the oracle of the engine's own.
-fn fold_host(authority: &str) -> String {
+pub fn fold_host(authority: &str) -> String {
     let text = authority.to_lowercase().replace("%5b", "[").replace("%5d", "]");
     let host = match text.strip_prefix('[') {
         Some(rest) => rest.split(']').next().unwrap(),
