@@ -332,6 +332,7 @@ impl Step {
         let number = |value: Option<(i64, usize)>| value.ok_or_else(|| shape::digits(rest));
         match self.shape {
             Shape::Int => number(shape::int(rest)).map(|(value, len)| self.to.number(fields, start, value, len)),
+            Shape::Status => number(shape::status(rest)).map(|(value, len)| self.to.number(fields, start, value, len)),
             Shape::Millis => number(shape::millis(rest)).map(|(value, len)| self.to.number(fields, start, value, len)),
             Shape::Hex => number(shape::hex(rest)).map(|(value, len)| self.to.number(fields, start, value, len)),
             Shape::Date => self.fixed(rest, 26, shape::date, fields, start),

@@ -10,6 +10,9 @@ use crate::wire::fields::{self, Framing, Symbol};
 pub enum Shape {
     /// A whole number, or `-` for none.
     Int,
+    /// The status sent to the client: 0 for none, or 100 to 999. Where it is anything else Traffic Server has misread its own entry
+    /// (spec/real-ats.md 1, `cqus`), and what it prints of the others is left-over memory.
+    Status,
     /// Seconds with three decimals: ms.
     Millis,
     /// Hexadecimal digits.
@@ -62,6 +65,7 @@ impl Shape {
         };
         match (framing, fields::without_slice(symbol)) {
             (Framing::Int, "cqtq" | "ttmsf" | "stmsf") => Self::Millis,
+            (Framing::Int, "pssc") => Self::Status,
             (Framing::Int, "cqtn") => Self::Date,
             (Framing::Int, "cqtd") => Self::Day,
             (Framing::Int, "cqtt") => Self::Clock,
@@ -97,13 +101,13 @@ impl Shape {
 
     /// Does the text go on for as long as its own bytes do, whatever the literal behind?
     pub fn is_run(self) -> bool {
-        matches!(self, Self::Int | Self::Millis | Self::Hex)
+        matches!(self, Self::Int | Self::Status | Self::Millis | Self::Hex)
     }
 
     /// May a text of this shape have that byte in it?
     pub fn may_have(self, byte: u8) -> bool {
         match self {
-            Self::Int => byte.is_ascii_digit(),
+            Self::Int | Self::Status => byte.is_ascii_digit(),
             Self::Millis => byte.is_ascii_digit() || byte == b'.',
             Self::Hex => byte.is_ascii_hexdigit(),
             _ => true,
@@ -131,6 +135,12 @@ pub fn int(text: &[u8]) -> Option<(i64, usize)> {
         return negative.then_some((0, 1));
     }
     Some((if negative { -value } else { value }, at))
+}
+
+/// The status at the start of `text`, and its length.
+#[inline]
+pub fn status(text: &[u8]) -> Option<(i64, usize)> {
+    int(text).filter(|(value, _)| *value == 0 || (100..=999).contains(value))
 }
 
 /// Seconds with three decimals at the start of `text`, in ms, and the length; `-` alone is 0.
