@@ -86,6 +86,7 @@ fn engine(input: &Arc<Input>) -> (f64, f64, Counts) {
         secret: Secret::new(b"foobar").unwrap(),
         limits: Limits::default(),
         memory: 1 << 30,
+        host_from: visulate::tally::HostFrom::Origin,
         clock,
     })
     .unwrap();

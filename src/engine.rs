@@ -10,7 +10,7 @@ use crate::merger::{self, Merger};
 use crate::secret::Secret;
 use crate::source::{self, Reader, Source};
 use crate::tally::door::Door;
-use crate::tally::{Caps, table::Seed};
+use crate::tally::{Caps, HostFrom, table::Seed};
 
 /// How long stopping waits for connections that go on sending.
 const DRAIN: Duration = Duration::from_secs(2);
@@ -34,6 +34,8 @@ pub struct Config {
     pub limits: source::Limits,
     /// The byte budget.
     pub memory: u64,
+    /// Whose host counts.
+    pub host_from: HostFrom,
     /// The engine's clock.
     pub clock: Clock,
 }
@@ -73,6 +75,7 @@ impl Engine {
             secret: config.secret,
             limits: config.limits,
             caps,
+            host_from: config.host_from,
             seed,
             clock: config.clock,
             door,

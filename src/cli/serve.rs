@@ -19,6 +19,7 @@ use crate::page::{self, Page};
 use crate::secret::{FindError, Secret, SecretArgs};
 use crate::source::{self, Choice, Reader};
 use crate::system;
+use crate::tally::HostFrom;
 
 /// Port of log collation.
 pub const COLLATION_PORT: u16 = 8085;
@@ -84,6 +85,11 @@ pub struct ServeArgs {
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
 
+    /// Whose host counts where Traffic Server maps one to another, as reverse proxies do: client takes what the client asked for, from the
+    /// first of cquuh, cquuc, {Host}cqh that the log has; origin what Traffic Server asked for [default: origin]
+    #[arg(long, value_name = "WHOSE")]
+    pub host_from: Option<HostFromArg>,
+
     /// How many nodes should be there: those never seen are counted as missing
     #[arg(long, value_name = "N")]
     pub expect_nodes: Option<u32>,
@@ -142,6 +148,25 @@ pub enum ReaderArg {
     Epoll,
 }
 
+/// `--host-from`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HostFromArg {
+    /// The host that the client asked for
+    Client,
+    /// The host that Traffic Server asked for
+    Origin,
+}
+
+impl From<HostFromArg> for HostFrom {
+    fn from(arg: HostFromArg) -> Self {
+        match arg {
+            HostFromArg::Client => Self::Client,
+            HostFromArg::Origin => Self::Origin,
+        }
+    }
+}
+
 /// `--statistics`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -179,6 +204,7 @@ impl ServeArgs {
             memory: self.memory.or(other.memory),
             statistics: self.statistics.or(other.statistics),
             data_dir: self.data_dir.or(other.data_dir),
+            host_from: self.host_from.or(other.host_from),
             expect_nodes: self.expect_nodes.or(other.expect_nodes),
             max_segment: self.max_segment.or(other.max_segment),
             max_connections: self.max_connections.or(other.max_connections),
@@ -345,6 +371,7 @@ pub fn start(args: &ServeArgs, clock: Clock) -> Result<Running, Failure> {
         secret: secret.clone(),
         limits: args.limits(),
         memory,
+        host_from: args.host_from.map_or_else(HostFrom::default, HostFrom::from),
         clock,
     })
     .map_err(|error| Failure::failed(format!("the engine can't start: {error}")))?;

@@ -1,7 +1,8 @@
 //! Where bytes come from: collation connections, read by one worker a core, and the only io_uring code.
 //!
 //! One thread accepts ([`door`]) and deals connections out; each worker ([`worker`]) owns its connections, its buffers and its tables.
-//! What fills a buffer ([`reader`]: io_uring or epoll) does not matter to what happens with the bytes ([`session`]).
+//! What fills a buffer ([`reader`]: io_uring or epoll) does not matter to what happens with the bytes ([`session`], and [`text`] for logs
+//! in text form).
 
 pub mod blocks;
 pub mod buffer;
@@ -12,6 +13,7 @@ pub mod reader;
 pub mod session;
 pub mod speaker;
 pub mod tail;
+pub mod text;
 pub mod worker;
 
 use std::io;
@@ -26,7 +28,7 @@ use crate::clock::Clock;
 use crate::secret::Secret;
 use crate::tally::link::Link;
 use crate::tally::table::Seed;
-use crate::tally::{Caps, door::Door};
+use crate::tally::{Caps, HostFrom, door::Door};
 
 pub use reader::{Choice, Reader};
 
@@ -76,6 +78,8 @@ pub struct Config {
     pub limits: Limits,
     /// Caps of the tables and buffers.
     pub caps: Caps,
+    /// Whose host counts.
+    pub host_from: HostFrom,
     /// The process's hash seed.
     pub seed: Seed,
     /// The engine's clock.
@@ -130,6 +134,7 @@ impl Source {
                 secret: config.secret.clone(),
                 limits: config.limits,
                 caps: config.caps,
+                host_from: config.host_from,
                 seed: config.seed.clone(),
                 clock: config.clock.clone(),
                 stopping: stopping.clone(),

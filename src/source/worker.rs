@@ -23,7 +23,7 @@ use crate::secret::Secret;
 use crate::tally::link::Link;
 use crate::tally::rejected::Amount;
 use crate::tally::table::Seed;
-use crate::tally::{Caps, Cause, Shard};
+use crate::tally::{Caps, Cause, HostFrom, Shard};
 use crate::wire::format::Formats;
 
 /// A stopping engine holds a connection for ended when it has read nothing for so long.
@@ -47,6 +47,8 @@ pub struct Setup {
     pub limits: Limits,
     /// Caps of tables and buffers.
     pub caps: Caps,
+    /// Whose host counts.
+    pub host_from: HostFrom,
     /// The process's hash seed.
     pub seed: Seed,
     /// The engine's clock.
@@ -137,10 +139,24 @@ impl<S: Socket> Waiting for Wait<S> {
 }
 
 async fn work<S: Socket>(setup: Setup) {
-    let Setup { number, mut link, mut new, load, events, secret, limits, caps, seed, clock, mut stopping, drained } =
-        setup;
+    let Setup {
+        number,
+        mut link,
+        mut new,
+        load,
+        events,
+        secret,
+        limits,
+        caps,
+        host_from,
+        seed,
+        clock,
+        mut stopping,
+        drained,
+    } = setup;
+    let shard = Shard::new(number, &caps, &seed).with_host_from(host_from);
     let worker = Rc::new(Worker {
-        shared: RefCell::new(Shared { shard: Shard::new(number, &caps, &seed), formats: Formats::default() }),
+        shared: RefCell::new(Shared { shard, formats: Formats::default() }),
         budget: Budget::new(caps.connection_bytes),
         secret,
         limits,

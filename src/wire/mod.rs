@@ -11,6 +11,7 @@ pub mod format;
 pub mod frame;
 pub mod host;
 pub mod layout;
+pub mod line;
 pub mod plan;
 pub mod print;
 pub mod reading;

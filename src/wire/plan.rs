@@ -66,6 +66,8 @@ pub enum Text {
     Server,
     /// Content type, with parameters if it comes from the header: `psct`, else `{Content-Type}psh`.
     ContentType,
+    /// Host that the client asked for, or a URL with it: `cquuh`, `cquuc`, `{Host}cqh`. Lacking where [`Text::Url`] is that very field.
+    Host,
 }
 
 /// Which logical fields a format has.
@@ -102,6 +104,38 @@ impl Has {
     }
 }
 
+/// What a text line's fields are filled with (`line`).
+impl<'a> Fields<'a> {
+    #[inline]
+    pub(super) fn set_client(&mut self, client: Option<[u8; 16]>) {
+        self.client = client;
+    }
+
+    #[inline]
+    pub(super) fn set_number(&mut self, number: Number, value: i64) {
+        self.numbers[number as usize] = value;
+    }
+
+    #[inline]
+    pub(super) fn set_text(&mut self, text: Text, value: &'a [u8]) {
+        self.texts[text as usize] = value;
+    }
+}
+
+impl Has {
+    pub(super) fn add_client(&mut self) {
+        self.0 |= Self::CLIENT;
+    }
+
+    pub(super) fn add_number(&mut self, number: Number) {
+        self.0 |= Self::number(number);
+    }
+
+    pub(super) fn add_text(&mut self, text: Text) {
+        self.0 |= Self::text(text);
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
     Skip(usize),
@@ -132,7 +166,7 @@ pub struct Plan {
 }
 
 /// For each logical field the symbols that can fill it, the best first, with the factor to its unit.
-const NUMBERS: [(Number, &[(&str, i64)]); 7] = [
+pub(super) const NUMBERS: [(Number, &[(&str, i64)]); 7] = [
     (Number::Result, &[("crc", 1)]),
     (Number::Status, &[("pssc", 1)]),
     (Number::Bytes, &[("psql", 1), ("pscl", 1)]),
@@ -141,13 +175,15 @@ const NUMBERS: [(Number, &[(&str, i64)]); 7] = [
     (Number::Route, &[("phr", 1)]),
     (Number::EntryType, &[("etype", 1)]),
 ];
-const TEXTS: [(Text, &[&str]); 4] = [
+pub(super) const TEXTS: [(Text, &[&str]); 5] = [
     (Text::Method, &["cqhm", "cqtx"]),
     (Text::Url, &["cquc", "pquc", "cqu", "pqu", "cquuc", "cqtx"]),
     (Text::Server, &["shn", "pqsn"]),
     (Text::ContentType, &["psct", "{content-type}psh"]),
+    // Behind the URL's, which it leaves its field to.
+    (Text::Host, &["cquuh", "cquuc", "{host}cqh"]),
 ];
-const CLIENT: [&str; 2] = ["chi", "chih"];
+pub(super) const CLIENT: [&str; 2] = ["chi", "chih"];
 
 impl Plan {
     /// Compiles a field list whose symbols store values in these framings, one for each symbol, with integers in the usual form.
@@ -169,7 +205,9 @@ impl Plan {
         }
         let mut texts = Vec::new();
         for (text, symbols) in TEXTS {
-            texts.extend(symbols.iter().find_map(|symbol| find(symbol)).map(|at| (at, text)));
+            let best = symbols.iter().find_map(|symbol| find(symbol));
+            let best = best.filter(|&at| text != Text::Host || !texts.contains(&(at, Text::Url)));
+            texts.extend(best.map(|at| (at, text)));
         }
         let client = CLIENT.iter().find_map(|symbol| find(symbol));
 
@@ -350,7 +388,7 @@ fn old_client(step: Step, bytes: &[u8], ints: Ints) -> Option<(Option<[u8; 16]>,
 }
 
 /// A symbol without its slice; the name of a header in lower case.
-fn canonical(symbol: &str) -> String {
+pub(super) fn canonical(symbol: &str) -> String {
     let symbol = fields::without_slice(symbol);
     match fields::container(symbol) {
         Some((name, container)) => format!("{{{}}}{container}", name.to_ascii_lowercase()),
