@@ -1,4 +1,4 @@
-//! The command line: `visulate [serve]`, `visulate replay`, `visulate demo`.
+//! The command line: `visulate [serve]`, `visulate replay`, `visulate report`, `visulate demo`.
 
 mod config;
 mod demo;
@@ -35,6 +35,7 @@ enum Command {
     Demo(Box<demo::DemoArgs>),
     /// Send recorded streams to an engine, as fast as it takes them or at a rate
     Replay(crate::replay::Args),
+    Report(Box<crate::report::Args>),
 }
 
 /// Exit code of wrong usage.
@@ -48,6 +49,7 @@ pub fn run() -> ExitCode {
         Some(Command::Serve(args)) => serve::run(*args),
         Some(Command::Demo(args)) => demo::run(*args),
         Some(Command::Replay(args)) => crate::replay::run(&args),
+        Some(Command::Report(args)) => crate::report::run(&args),
     }
 }
 
