@@ -59,7 +59,7 @@ pub struct Block {
 /// All blocks but the times, in order.
 pub const BLOCKS: &[Block] = &[
     Block { title: "Request Result", groups: &[HITS, MISSES, ERRORS] },
-    Block { title: "HTTP return codes", groups: &[&[CONTINUE], OK, REDIRECTS, REFUSED, FAILED, &[STRANGE]] },
+    Block { title: "HTTP return codes", groups: &[OK, REDIRECTS, REFUSED, FAILED, STRANGE] },
     Block { title: "Origin hierarchies", groups: &[ROUTES] },
     Block { title: "HTTP Methods", groups: &[METHODS] },
     Block { title: "URL Schemes", groups: &[SCHEMES] },
@@ -117,9 +117,8 @@ const ERRORS: &[Line] = &[
     sum("error.total", "Errors total", slot::ERRORS, slot::RESULT_OTHER),
 ];
 
-const CONTINUE: Line = one("status.100", "100 Continue", slot::STATUS_100);
-
 const OK: &[Line] = &[
+    one("status.100", "100 Continue", slot::STATUS_100),
     one("status.200", "200 OK", slot::STATUS_200),
     one("status.201", "201 Created", slot::STATUS_200 + 1),
     one("status.202", "202 Accepted", slot::STATUS_200 + 2),
@@ -174,7 +173,7 @@ const FAILED: &[Line] = &[
     sum("status.5xx", "5xx Total", slot::STATUS_500, slot::STATUS_100),
 ];
 
-const STRANGE: Line = sum("status.000", "000 Unknown", slot::STATUS_100, slot::ROUTES);
+const STRANGE: &[Line] = &[sum("status.000", "000 Unknown", slot::STATUS_100, slot::ROUTES)];
 
 const ROUTES: &[Line] = &[
     one("hier.none", "NONE", slot::ROUTES),
