@@ -268,7 +268,7 @@ pub fn without_slice(text: &str) -> &str {
 }
 
 /// The terms of a fallback, split at `??` outside quotes; `None` for anything else.
-fn fallback_terms(text: &str) -> Option<Vec<&str>> {
+pub(super) fn fallback_terms(text: &str) -> Option<Vec<&str>> {
     let mut terms = Vec::new();
     let (mut start, mut at, mut quoted) = (0, 0, false);
     let bytes = text.as_bytes();

@@ -129,10 +129,20 @@ impl Format {
         let types = self.field_types.as_deref().unwrap_or_default();
         // The table has one code for each stored field; symbols that the writer did not know have none.
         let all_stored = types.len() == self.symbols.len() && stored < self.symbols.len();
+        // HTTP versions are texts since 11-dev, which shows in those that are fields of their own.
+        let mut codes = types.iter();
+        let mut versions_are_texts = false;
+        for symbol in &self.symbols {
+            let code = if *symbol == Symbol::Unknown && !all_stored { None } else { codes.next() };
+            versions_are_texts |=
+                *symbol == Symbol::Known(Framing::Pair) && code.is_some_and(|code| by_type(*code) == Framing::Text);
+        }
         self.symbols
             .iter()
             .enumerate()
             .map(|(at, symbol)| match symbol {
+                Symbol::Known(Framing::Pair) if versions_are_texts => Framing::Text,
+                Symbol::Known(Framing::Fallback(Term::Pair)) if versions_are_texts => Framing::Fallback(Term::Text),
                 Symbol::Known(framing) => *framing,
                 Symbol::Aggregate => Framing::Int,
                 Symbol::Unknown if all_stored => by_type(types[at]),

@@ -35,8 +35,8 @@ mod tests {
     fn each_form_has_its_bytes() {
         let bytes = [0, 0, 0, 200, 0, 0, 0, 0, 1];
         assert_eq!(Ints::Short.at(&bytes, 0), Some(200));
-        assert_eq!(Ints::Little.at(&bytes, 1), Some(0x0100_0000_0000_c800));
-        assert_eq!(Ints::Big.at(&bytes, 1), Some(0xc8_0000_0000_01));
+        assert_eq!(Ints::Little.at(&bytes, 1), Some(0x0100_0000_00c8_0000));
+        assert_eq!(Ints::Big.at(&bytes, 1), Some(0xc800_0000_0001));
         assert_eq!(Ints::Big.at(&bytes, 2), None);
     }
 }

@@ -12,4 +12,7 @@ pub mod host;
 pub mod layout;
 pub mod plan;
 pub mod positions;
+pub mod print;
+pub mod resync;
 pub mod segment;
+pub mod template;

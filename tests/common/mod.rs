@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+pub mod program;
+
 /// Requests and bytes by key.
 pub type Totals = BTreeMap<String, (u64, u64)>;
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::options::{Ats, Options};
 use super::run::Damaged;
-use crate::source::blocks::{Block, Blocks};
+use crate::source::blocks::{Block, Blocks, Damage};
 use crate::wire::fields::Framing;
 use crate::wire::format::Formats;
 use crate::wire::positions::{POSITIONS, Positions, SQUID};
@@ -39,10 +39,8 @@ pub struct Head {
 pub enum Finding {
     /// The file can't be read, or not on.
     Io(io::Error),
-    /// So many bytes are no segment.
-    Skipped(u64),
-    /// The file ends inside a segment, of which so many bytes are there.
-    Cut(u64),
+    /// Bytes are no segment.
+    Bytes(Damage),
     /// A segment can't be read.
     Segment(SegmentError),
     /// Entries can't be read.
@@ -66,8 +64,7 @@ impl std::fmt::Display for Finding {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Io(error) => error.fmt(f),
-            Self::Skipped(len) => write!(f, "{len} bytes that are no segment were skipped"),
-            Self::Cut(len) => write!(f, "the file ends inside a segment, whose first {len} bytes aren't counted"),
+            Self::Bytes(damage) => damage.fmt(f),
             Self::Segment(error) => write!(f, "a segment can't be read and isn't counted: {error}"),
             Self::Entries(damaged) => {
                 write!(f, "{} entries of a segment are damaged and not counted", damaged.entries + damaged.lost)
@@ -140,7 +137,7 @@ impl Findings {
             .iter()
             .take(SHOWN)
             .map(|(file, offset, finding)| match finding {
-                Finding::Io(_) | Finding::Names(_) | Finding::Refused(_) => format!("{}: {finding}", name(*file)),
+                Finding::Io(_) | Finding::Names(_) | Finding::Refused(_) | Finding::Bytes(_) => format!("{}: {finding}", name(*file)),
                 _ => format!("{}: at byte {offset}: {finding}", name(*file)),
             })
             .collect();
@@ -260,8 +257,7 @@ impl<P: FnMut(&Path, &Block)> Iterator for Feed<'_, P> {
             };
             (self.progress)(&self.files[file], &block);
             for damage in &block.damage {
-                let finding = if damage.cut { Finding::Cut(damage.len) } else { Finding::Skipped(damage.len) };
-                self.findings.add(file, damage.offset, finding);
+                self.findings.add(file, damage.offset, Finding::Bytes(*damage));
             }
             let mut head = current.head.clone();
             if head.is_none() {
