@@ -20,6 +20,7 @@
 //! | `view` | from a snapshot, what one subscription shows, and what changed since | `wire`, `tally`, `merger` |
 //! | `page` | the embedded page, the live stream, the JSON API, metrics and health | `tally`, `merger`, `view` |
 //! | `engine` | source and merger put together, started and stopped in order | `tally`, `source`, `merger`, `clock`, `secret` |
+//! | `report` | figures from log files | `wire`, `source`, `system` |
 //! | `replay` | sends captured streams again | `wire`, `secret` |
 //! | `demo` | made-up traffic, and the connections it comes over | `wire`, `secret` |
 //! | `clock` | the engine's one clock | nothing |
@@ -38,6 +39,7 @@ pub mod merger;
 pub mod page;
 pub mod parallel;
 pub mod replay;
+pub mod report;
 pub mod secret;
 pub mod source;
 pub mod system;

@@ -1,4 +1,4 @@
-//! The command line: `visulate [serve]`, `visulate cat`, `visulate replay`, `visulate demo`.
+//! The command line: `visulate [serve]`, `visulate cat`, `visulate report`, `visulate replay`, `visulate demo`.
 
 mod config;
 mod demo;
@@ -40,6 +40,7 @@ enum Command {
     Cat(crate::cat::Args),
     /// Send recorded streams to an engine, as fast as it takes them or at a rate
     Replay(crate::replay::Args),
+    Report(Box<crate::report::Args>),
 }
 
 /// Exit code of wrong usage.
@@ -54,6 +55,7 @@ pub fn run() -> ExitCode {
         Some(Command::Demo(args)) => demo::run(*args),
         Some(Command::Cat(args)) => crate::cat::run(&args),
         Some(Command::Replay(args)) => crate::replay::run(&args),
+        Some(Command::Report(args)) => crate::report::run(&args),
     }
 }
 

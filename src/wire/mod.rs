@@ -13,6 +13,7 @@ pub mod host;
 pub mod layout;
 pub mod line;
 pub mod plan;
+pub mod positions;
 pub mod print;
 pub mod reading;
 pub mod resync;
