@@ -264,7 +264,9 @@ fn the_host_is_the_clients_or_the_origins() {
             assert_same(&client, &same, &log.name);
         }
         let origin = binary(&log, HostFrom::Origin);
-        assert_ne!(requests(&origin), asked, "{}: clients ask for rev.example.com, origins are elsewhere", log.name);
+        if asked.contains_key("rev.example.com") {
+            assert_ne!(requests(&origin), asked, "{}: that name's origins are elsewhere", log.name);
+        }
         assert_eq!(same.total, origin.total, "{}", log.name);
     }
 }

@@ -3,9 +3,10 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use visulate::wire::format::{Formats, walk};
+use visulate::wire::format::Formats;
 use visulate::wire::plan::Fields;
 use visulate::wire::segment::Segment;
+use visulate::wire::value::walk;
 
 fuzz_target!(|data: &[u8]| {
     let Ok(segment) = Segment::parse(data) else { return };
@@ -21,7 +22,7 @@ fuzz_target!(|data: &[u8]| {
         let fits = plan.read_into(&mut fields, entry.ahead, entry.payload.len());
         assert_eq!(fits.then_some(fields), plan.read(&alone), "what lies behind changes the reading");
         let mut walked = 0;
-        let whole = walk(plan.framings(), &alone, |_, _, value| walked += value.len()).is_some();
+        let whole = walk(plan.framings(), &alone, plan.ints(), |_, _, value| walked += value.len()).is_some();
         assert!(!whole || walked == alone.len());
         assert!(!whole || fits, "the walk reads what the plan does not");
     }

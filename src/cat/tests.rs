@@ -67,6 +67,6 @@ fn damage_is_named_with_its_place_and_the_rest_is_printed() {
     let (text, problems) = written(block(bytes, vec![]));
     assert_eq!(
         (&*text, &*problems),
-        ("", &["skipped 144 bytes at offset 4096, a segment that can't be read: segment version 1".to_owned()][..])
+        ("", &["skipped 144 bytes at offset 4096, a segment that can't be read: segment version 1, unsupported: only 2 and 3 can be read".to_owned()][..])
     );
 }

@@ -5,9 +5,9 @@
 
 use super::bytes::{align8, text_len_ahead};
 use super::fields::Framing;
-use super::format::ip_len;
 use super::layout::Ints;
 use super::segment::RawEntry;
+use super::value::ip_len;
 
 /// How many values are read.
 pub const POSITIONS: usize = 12;
@@ -99,8 +99,8 @@ impl Positions {
                 Framing::Text => _ = text(&mut at)?,
                 _ => {
                     let rest = ahead.get(at..)?;
-                    values.family = u16::from_le_bytes(*rest.first_chunk()?);
-                    at += ip_len(rest)?;
+                    values.family = ints.family(rest)?;
+                    at += ip_len(rest, ints)?;
                 }
             }
         }
