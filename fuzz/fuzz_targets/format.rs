@@ -30,7 +30,7 @@ fuzz_target!(|data: &[u8]| {
                 visulate::wire::fields::Symbol::Unknown => visulate::wire::fields::Framing::Absent,
             })
             .collect();
-        let plan = Plan::new(text, &framings, Ints::Little);
+        let plan = Plan::new(text, &framings);
         if walk(&framings, payload, Ints::Little, |_, _, _| ()).is_some() {
             assert!(plan.fits(payload), "the walk reads what the plan does not");
         }
