@@ -16,7 +16,7 @@ const FORMATS: [&str; 6] = [
     "common",
     "extended2",
     "%<chi> \"%<{User-Agent}cqh>\" %<pssc> [%<cqtd> %<cqtt>] %<cquc> %<psql>",
-    "%<cqtx>%<crc>%<phr>",
+    "%<cqtx> %<crc>:%<phr>",
     "%<ttmsf>|%<prrp>|%<shn>|%<psct>|%<cqtn>",
 ];
 
