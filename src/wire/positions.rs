@@ -70,7 +70,11 @@ impl Positions {
     /// Reads an entry's values, up to the one at position `LAST` (from 1) or the format's last. `None` if they reach beyond the entry.
     #[inline]
     pub fn read<'a, const LAST: usize>(self, ints: Ints, entry: &RawEntry<'a>) -> Option<Values<'a>> {
-        if self.count >= LAST { self.values::<LAST>(LAST, ints, entry) } else { self.values::<LAST>(self.count, ints, entry) }
+        if self.count >= LAST {
+            self.values::<LAST>(LAST, ints, entry)
+        } else {
+            self.values::<LAST>(self.count, ints, entry)
+        }
     }
 
     /// With `last` known to be `LAST`, all questions about it are answered when this is compiled.
@@ -79,24 +83,13 @@ impl Positions {
         let mut values = Values::default();
         let (ahead, end) = (entry.ahead, entry.payload.len());
         let mut at = 8;
-        let int = |at: &mut usize| {
-            let value = ints.at(ahead, *at)?;
-            *at += 8;
-            Some(value)
-        };
-        let text = |at: &mut usize| {
-            let rest = ahead.get(*at..)?;
-            let len = text_len_ahead(rest, end.saturating_sub(*at))?;
-            *at += align8(len + 1);
-            Some(&rest[..len])
-        };
         if last >= 2 {
-            values.elapsed = int(&mut at)?;
+            values.elapsed = int(ints, ahead, &mut at)?;
         }
         if last >= 3 {
             match self.client {
                 Framing::Int => at += 8,
-                Framing::Text => _ = text(&mut at)?,
+                Framing::Text => _ = text(ahead, &mut at, end)?,
                 _ => {
                     let rest = ahead.get(at..)?;
                     values.family = ints.family(rest)?;
@@ -105,35 +98,50 @@ impl Positions {
             }
         }
         if last >= 4 {
-            values.result = int(&mut at)?;
+            values.result = int(ints, ahead, &mut at)?;
         }
         if last >= 5 {
-            values.status = int(&mut at)?;
+            values.status = int(ints, ahead, &mut at)?;
         }
         if last >= 6 {
-            values.size = int(&mut at)?;
+            values.size = int(ints, ahead, &mut at)?;
         }
         if last >= 7 {
-            values.method = text(&mut at)?;
+            values.method = text(ahead, &mut at, end)?;
         }
         if last >= 8 {
-            values.url = text(&mut at)?;
+            values.url = text(ahead, &mut at, end)?;
         }
         if last >= 9 {
-            values.user = text(&mut at)?;
+            values.user = text(ahead, &mut at, end)?;
         }
         if last >= 10 {
-            values.route = int(&mut at)?;
+            values.route = int(ints, ahead, &mut at)?;
         }
         if last >= 11 {
-            text(&mut at)?;
+            text(ahead, &mut at, end)?;
         }
         if last >= 12 {
-            values.content_type = text(&mut at)?;
+            values.content_type = text(ahead, &mut at, end)?;
         }
         // What was read beyond the entry's end is found out here: no step goes back.
         (last == 0 || at <= end).then_some(values)
     }
+}
+
+#[inline(always)]
+fn int(ints: Ints, bytes: &[u8], at: &mut usize) -> Option<i64> {
+    let value = ints.at(bytes, *at)?;
+    *at += 8;
+    Some(value)
+}
+
+#[inline(always)]
+fn text<'a>(bytes: &'a [u8], at: &mut usize, end: usize) -> Option<&'a [u8]> {
+    let rest = bytes.get(*at..)?;
+    let len = text_len_ahead(rest, end.saturating_sub(*at))?;
+    *at += align8(len + 1);
+    Some(&rest[..len])
 }
 
 #[cfg(test)]

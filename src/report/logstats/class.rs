@@ -131,11 +131,13 @@ pub fn status(code: i64) -> Option<u8> {
                 400..=417 => slot::STATUS_400 + (code - 400) as u8,
                 429 => slot::STATUS_400 + 18,
                 500..=505 => slot::STATUS_500 + (code - 500) as u8,
-                200..300 => slot::STATUS_2XX,
-                300..400 => slot::STATUS_3XX,
-                400..500 => slot::STATUS_4XX,
-                500..600 => slot::STATUS_5XX,
-                _ => slot::STATUS_000,
+                _ => match code / 100 {
+                    2 => slot::STATUS_2XX,
+                    3 => slot::STATUS_3XX,
+                    4 => slot::STATUS_4XX,
+                    5 => slot::STATUS_5XX,
+                    _ => slot::STATUS_000,
+                },
             };
             code += 1;
         }

@@ -128,7 +128,7 @@ impl Findings {
         self.kept.sort_by_key(|(file, offset, _)| (*file, *offset));
         let mut changed = None;
         self.kept.retain(|(file, _, finding)| {
-            !matches!(finding, Finding::OtherFields(_)) || std::mem::replace(&mut changed, Some(*file)) != Some(*file)
+            !matches!(finding, Finding::OtherFields(_)) || changed.replace(*file) != Some(*file)
         });
         let more = self.others + self.kept.len().saturating_sub(SHOWN) as u64;
         let name = |file: usize| files.get(file).map(|path| path.display().to_string()).unwrap_or_default();
@@ -137,7 +137,9 @@ impl Findings {
             .iter()
             .take(SHOWN)
             .map(|(file, offset, finding)| match finding {
-                Finding::Io(_) | Finding::Names(_) | Finding::Refused(_) | Finding::Bytes(_) => format!("{}: {finding}", name(*file)),
+                Finding::Io(_) | Finding::Names(_) | Finding::Refused(_) | Finding::Bytes(_) => {
+                    format!("{}: {finding}", name(*file))
+                }
                 _ => format!("{}: at byte {offset}: {finding}", name(*file)),
             })
             .collect();

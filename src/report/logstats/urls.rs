@@ -31,8 +31,7 @@ pub struct Record {
 }
 
 impl Record {
-    const NONE: Self =
-        Self { requests: 0, outcomes: [0; 3], hundreds: [0; 5], bytes: 0, times: Latency::NONE_OF_URL };
+    const NONE: Self = Self { requests: 0, outcomes: [0; 3], hundreds: [0; 5], bytes: 0, times: Latency::NONE_OF_URL };
 
     #[inline]
     fn add(&mut self, sample: &Sample) {
@@ -47,14 +46,15 @@ impl Record {
         self.times.add(sample.elapsed, self.requests);
     }
 
-    /// The place of a URL that was given up goes to another one.
+    /// The place of a URL that was given up goes to another one: what that doesn't set stays, average and deviation too.
     fn reuse(&mut self, sample: &Sample) {
         let first = |counts: &mut [u32], at: u8| {
             if let Some(count) = counts.get_mut(usize::from(at)) {
                 *count = 1;
             }
         };
-        (self.requests, self.bytes, self.times) = (1, i64::from(sample.size), Latency::NONE_OF_URL);
+        (self.requests, self.bytes) = (1, i64::from(sample.size));
+        (self.times.min, self.times.max) = (Latency::NONE_OF_URL.min, Latency::NONE_OF_URL.max);
         first(&mut self.outcomes, sample.outcome);
         first(&mut self.hundreds, sample.hundred);
         self.times.add(sample.elapsed, 1);
