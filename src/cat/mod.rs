@@ -53,7 +53,7 @@ pub struct Args {
     #[arg(long = "where", value_name = "FIELD=VALUE", value_parser = condition)]
     pub conditions: Vec<(String, String)>,
 
-    /// Print each entry in this format instead of the log's own, such as '%<chi> %<cqtn> "%<cqu[:80]>" %<pssc>'
+    /// Print each entry in this format instead of the log's own, such as `%<chi> %<cqtn> "%<cqu[:80]>" %<pssc>`
     ///
     /// The fields must be among the log's own, or be shown by other symbols for the same (cqtn for cqtq, chih for chi).
     #[arg(long, value_name = "FORMAT", conflicts_with_all = ["json", "fields"], value_parser = format)]

@@ -1,7 +1,7 @@
 //! Text logs: bytes to lines, and a line to the same fields that the statistics read of a binary entry.
 //!
 //! A log in text form is its format with a text for each field, ended by a newline; nothing in it tells where a field ends but the
-//! literal text of the format. [`plan`] has how a line is taken apart, [`shape`] what the texts look like.
+//! literal text of the format. [`plan`] has how a line is taken apart, `shape` what the texts look like.
 
 pub mod plan;
 mod shape;
