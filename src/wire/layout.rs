@@ -164,18 +164,24 @@ impl Layout {
         Self::by_walking(words, data, count)
     }
 
-    #[cold]
-    fn by_walking(words: Order, data: &[u8], count: u32) -> Self {
+    /// All layouts of a header in this order, the likeliest first; of the integers among the values the writer's own form.
+    pub(super) fn candidates(words: Order) -> impl Iterator<Item = Self> {
         use EntryHeader::{E12, E16, E24};
         use Order::{Big, Little};
-        let candidates: &[(EntryHeader, Order)] = match words {
+        let kinds: &[(EntryHeader, Order)] = match words {
             Little => &[(E16, Little), (E24, Little), (E12, Little)],
             // In the 4 bytes and 4 of a converted segment and of a big-endian writer, the time is in the other half.
             Big => &[(E16, Little), (E16, Big), (E24, Little), (E24, Big), (E12, Little)],
         };
+        kinds
+            .iter()
+            .map(move |&(entries, writer)| Self { words, writer, entries, ints: Ints::Little }.with_writer(writer))
+    }
+
+    #[cold]
+    fn by_walking(words: Order, data: &[u8], count: u32) -> Self {
         let mut best = (0, Self { words, writer: words, ..Self::USUAL });
-        for &(entries, writer) in candidates {
-            let layout = Self { words, writer, entries, ints: Ints::Little }.with_writer(writer);
+        for layout in Self::candidates(words) {
             let (walked, all) = layout.walked(data, count);
             if all {
                 return layout;
@@ -260,8 +266,9 @@ impl EntryHead {
         self.len >= entries.overhead() && self.len.is_multiple_of(8) && self.len <= room
     }
 
+    /// The same, at a time of day that can be.
     #[inline]
-    fn is_sound(&self, entries: EntryHeader, room: usize) -> bool {
+    pub(super) fn is_sound(&self, entries: EntryHeader, room: usize) -> bool {
         self.fits(entries, room) && (0..=USEC_MAX).contains(&self.usec)
     }
 }

@@ -9,7 +9,9 @@
 
 use std::ops::Range;
 
-use super::segment::{HEADER_LEN, HEADER_LEN_3, at};
+use super::bytes::u32_at;
+use super::layout::{EntryHeader, Layout, Order};
+use super::segment::{self, HEADER_LEN, HEADER_LEN_3, at};
 
 /// The longest segment that is looked for.
 pub const SEGMENT_MAX: usize = 64 << 20;
@@ -267,37 +269,15 @@ fn skip_to(bytes: &[u8], at: usize, is_end: bool) -> Found {
 /// Does a segment of one of these lengths begin here?
 fn is_length_of(bytes: &[u8], lengths: [u32; 2]) -> bool {
     order(bytes).is_some_and(|order| {
-        let at = if order.word(bytes, at::VERSION) == Some(1) { version_1::BYTE_COUNT } else { at::BYTE_COUNT };
-        order.word(bytes, at).is_some_and(|len| lengths.contains(&len))
+        let at = if order.u32_at(bytes, at::VERSION) == Some(1) { version_1::BYTE_COUNT } else { at::BYTE_COUNT };
+        order.u32_at(bytes, at).is_some_and(|len| lengths.contains(&len))
     })
-}
-
-/// Byte order of a segment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Order {
-    Little,
-    Big,
-}
-
-impl Order {
-    #[inline]
-    fn word(self, bytes: &[u8], at: usize) -> Option<u32> {
-        let word = *bytes.get(at..)?.first_chunk()?;
-        Some(match self {
-            Self::Little => u32::from_le_bytes(word),
-            Self::Big => u32::from_be_bytes(word),
-        })
-    }
 }
 
 /// The order of the cookie at the start of `bytes`.
 #[inline]
 fn order(bytes: &[u8]) -> Option<Order> {
-    match bytes.first_chunk()? {
-        [0xce, 0xfa, 0xce, 0x0a] => Some(Order::Little),
-        [0x0a, 0xce, 0xfa, 0xce] => Some(Order::Big),
-        _ => None,
-    }
+    u32_at(bytes, 0).and_then(segment::order)
 }
 
 /// Where the next cookie of either order begins, at `from` or behind.
@@ -338,7 +318,7 @@ impl Head {
             return Err(Unread::Short);
         }
         let order = order(bytes).ok_or(Unread::Wrong)?;
-        let word = |at| order.word(bytes, at).ok_or(Unread::Short);
+        let word = |at| order.u32_at(bytes, at).ok_or(Unread::Short);
         let version = word(at::VERSION)?;
         let (header_len, len, data) = match version {
             1 => (version_1::HEADER_LEN, word(version_1::BYTE_COUNT)?, word(version_1::DATA)?),
@@ -351,7 +331,8 @@ impl Head {
             && len <= segment_max
             && data >= header_len
             && data <= len
-            && (version == 1 || (data.is_multiple_of(8) && entry_count as usize <= (len - data) / Layout::SHORTEST));
+            && (version == 1
+                || (data.is_multiple_of(8) && entry_count as usize <= (len - data) / EntryHeader::E12.values_at()));
         if is_plausible { Ok(Self { order, len, data, entry_count, version }) } else { Err(Unread::Wrong) }
     }
 
@@ -361,42 +342,23 @@ impl Head {
         if !(2..=3).contains(&self.version) {
             return false;
         }
-        Layout::ALL.iter().any(|layout| self.walks(segment, layout, steps))
+        Layout::candidates(self.order).any(|layout| self.walks(segment, layout, steps))
     }
 
-    fn walks(&self, segment: &[u8], layout: &Layout, steps: &mut usize) -> bool {
-        let mut at = self.data;
+    fn walks(&self, segment: &[u8], layout: Layout, steps: &mut usize) -> bool {
+        let mut rest = &segment[self.data..];
         for _ in 0..self.entry_count {
             if *steps == 0 {
                 return false;
             }
             *steps -= 1;
-            let usec = self.order.word(segment, at + layout.usec);
-            let Some(len) = self.order.word(segment, at + layout.len).map(|len| len as usize) else { return false };
-            let is_entry = len >= layout.header && len.is_multiple_of(8) && usec.is_some_and(|usec| usec < 1_000_000);
-            if !is_entry || len > self.len - at {
+            let Some(head) = layout.entry_head(rest).filter(|head| head.is_sound(layout.entries, rest.len())) else {
                 return false;
-            }
-            at += len;
+            };
+            rest = &rest[head.len..];
         }
-        self.entry_count > 0 && at == self.len
+        self.entry_count > 0 && rest.is_empty()
     }
-}
-
-/// Where an entry's header has its length and microseconds (spec/logbuffer.md 6).
-struct Layout {
-    header: usize,
-    usec: usize,
-    len: usize,
-}
-
-impl Layout {
-    const SHORTEST: usize = 12;
-    const ALL: [Self; 3] = [
-        Self { header: 16, usec: 8, len: 12 },
-        Self { header: 24, usec: 8, len: 16 },
-        Self { header: 12, usec: 4, len: 8 },
-    ];
 }
 
 #[cfg(test)]
