@@ -6,8 +6,9 @@
 
 use super::number::push_decimal;
 use super::show::{Int, Show, Time};
-use super::text::{Address, Chosen, Context, address, fallback, millis, pairs, push_ip, request, until_nul};
+use super::text::{Address, Chosen, Context, address, fallback, pairs, push_ip, request, until_nul};
 use crate::wire::layout::Ints;
+use crate::wire::time::moment;
 
 /// Appends a value.
 pub(super) fn push(out: &mut Vec<u8>, show: &Show, value: &[u8], context: &Context<'_, '_, '_>) {
@@ -59,7 +60,7 @@ fn push_int(out: &mut Vec<u8>, int: Int, value: &[u8], context: &Context<'_, '_,
         return;
     };
     let own = |is_ms: bool| match is_ms {
-        true => context.entry.seconds.saturating_mul(1000).saturating_add(millis(context.entry) as i64),
+        true => context.entry.seconds.saturating_mul(1000).saturating_add(moment(0, 0, context.entry.usec, true).1),
         false => context.entry.seconds,
     };
     let value = match (value, int) {

@@ -9,6 +9,7 @@ use super::time::Clock;
 use crate::wire::bytes::{align8, text_len};
 use crate::wire::layout::Ints;
 use crate::wire::segment::RawEntry;
+use crate::wire::time::moment;
 
 /// What a value's text depends on besides its bytes.
 pub(super) struct Context<'a, 'e, 'z> {
@@ -80,20 +81,19 @@ fn push_int(out: &mut Vec<u8>, int: Int, value: &[u8], context: &mut Context<'_,
             }
         },
         Int::Time { as_: Time::Squid, is_own: true } if value == 0 => {
-            push_decimal(out, context.entry.seconds);
-            push_millis(out, millis(context.entry));
+            let (seconds, millis) = moment(0, context.entry.seconds, context.entry.usec, true);
+            push_decimal(out, seconds);
+            push_millis(out, millis as u64);
         }
         Int::Time { as_, is_own: true } if value == 0 => push_time(out, as_, context.entry.seconds, context),
         Int::Time { as_, .. } => push_time(out, as_, value, context),
         Int::Scaled { as_, from_ms } => {
-            let (seconds, millis) = match (value, from_ms) {
-                (0, _) => (context.entry.seconds, millis(context.entry)),
-                (_, true) => (value.div_euclid(1000), value.rem_euclid(1000) as u64),
-                (_, false) => (value, 0),
-            };
+            // The entry's own moment has milliseconds, whichever symbol's slot is empty.
+            let is_exact = from_ms || value == 0;
+            let (seconds, millis) = moment(value, context.entry.seconds, context.entry.usec, is_exact);
             if as_ == Time::Squid {
                 push_decimal(out, seconds);
-                push_millis(out, millis);
+                push_millis(out, millis as u64);
             } else {
                 push_time(out, as_, seconds, context);
             }
@@ -111,11 +111,6 @@ fn push_time(out: &mut Vec<u8>, as_: Time, value: i64, context: &mut Context<'_,
         Time::Date => context.clock.push_date(out, value),
         Time::Clock => context.clock.push_time(out, value),
     }
-}
-
-/// Milliseconds within the second of an entry's header.
-pub(super) fn millis(entry: &RawEntry<'_>) -> u64 {
-    entry.usec.clamp(0, 999_999) as u64 / 1000
 }
 
 fn hex_digits(ints: Ints) -> u32 {
