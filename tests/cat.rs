@@ -1,11 +1,14 @@
 //! `visulate cat` against what real Traffic Servers' traffic_logcat printed for the same files, and the command from outside.
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use common::{found, unpacked};
 use serde_json::Value;
 
 /// Traffic Server leaves out lines of more bytes, their end included.
@@ -26,32 +29,13 @@ fn text(bytes: &[u8]) -> String {
 }
 
 fn own(name: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/captures").join(name);
-    path.to_str().unwrap().to_owned()
-}
-
-fn unpacked(path: &Path) -> Vec<u8> {
-    zstd::decode_all(std::fs::File::open(path).unwrap()).unwrap()
-}
-
-/// Files of that ending by what stands before it: those of the repository, and of the folder that VISULATE_CAPTURES names.
-fn files(ending: &str) -> BTreeMap<String, PathBuf> {
-    let folder = std::env::var_os("VISULATE_CAPTURES").map(PathBuf::from);
-    if folder.is_none() {
-        eprintln!("VISULATE_CAPTURES isn't set: only the captures of the repository are checked");
-    }
-    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/captures");
-    let folders = [Some(own), folder].into_iter().flatten();
-    let paths = folders.flat_map(|folder| std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()));
-    paths
-        .filter_map(|path| Some((path.file_name()?.to_str()?.strip_suffix(ending)?.to_owned(), path.clone())))
-        .collect()
+    common::own().join(name).to_str().unwrap().to_owned()
 }
 
 /// Binary files and streams by name.
 fn inputs() -> BTreeMap<String, PathBuf> {
-    let mut all = files(".blog.zst");
-    all.extend(files(".bin.zst"));
+    let mut all = found(".blog.zst");
+    all.extend(found(".bin.zst"));
     all
 }
 
@@ -62,7 +46,7 @@ fn printable(output: &[u8]) -> Vec<u8> {
 
 #[test]
 fn the_text_is_that_of_traffic_logcat_byte_for_byte() {
-    let (inputs, texts) = (inputs(), files(".logcat.txt.zst"));
+    let (inputs, texts) = (inputs(), found(".logcat.txt.zst"));
     let mut count = 0;
     for (name, saved) in &texts {
         let input = inputs.get(name).unwrap_or_else(|| panic!("{name} has a text, but no data"));
@@ -104,7 +88,7 @@ fn files_with_symbols_that_the_writer_did_not_know_print_nothing_but_have_json()
 fn the_json_has_the_values_of_traffic_logcat_where_it_is_right_and_of_the_data_behind() {
     /// What the JSON of Traffic Server has right last, in formats with fallbacks.
     const LAST_RIGHT: &str = "{proxy.config.log.hostname}scfg";
-    let (inputs, saved) = (inputs(), files(".logcat.json.zst"));
+    let (inputs, saved) = (inputs(), found(".logcat.json.zst"));
     let mut count = 0;
     for (name, path) in &saved {
         let output = run(&["--json", inputs[name].to_str().unwrap()]);

@@ -4,8 +4,9 @@
 //! 25 damages of each capture; as many as VISULATE_CORRUPTIONS says (`scripts/corrupt`). The seed is in every message.
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
 use std::ops::Range;
-use std::path::{Path, PathBuf};
 
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
@@ -107,35 +108,10 @@ fn shard() -> Shard {
     Shard::new(0, &Caps::new(64 << 20, 1), &Seed::default())
 }
 
-/// All captures of the repository, and of the folder that VISULATE_CAPTURES names: name, and segments.
+/// All captures: name, and segments.
 fn captures() -> Vec<(String, Vec<Vec<u8>>)> {
-    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/captures");
-    let mut files = std::collections::BTreeMap::new();
-    for folder in std::env::var_os("VISULATE_CAPTURES").map(PathBuf::from).into_iter().chain([own]) {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
-            if name.ends_with(".bin.zst") || name.ends_with(".blog.zst") {
-                files.insert(name, path);
-            }
-        }
-    }
-    files.into_iter().map(|(name, path)| (name, segments(&path))).collect()
-}
-
-/// The segments of a capture, by the plainest reading.
-fn segments(path: &Path) -> Vec<Vec<u8>> {
-    let bytes = zstd::decode_all(std::fs::File::open(path).unwrap()).unwrap();
-    let word = |at: usize| Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().unwrap()) as usize);
-    let is_stream = !bytes.starts_with(b"\xce\xfa\xce\x0a");
-    let mut at = if is_stream { 4 + word(0).unwrap() } else { 0 };
-    let mut found = Vec::new();
-    loop {
-        at += if is_stream { 4 } else { 0 };
-        let Some(segment) = word(at + 12).and_then(|len| bytes.get(at..at + len)) else { return found };
-        found.push(segment.to_vec());
-        at += segment.len();
-    }
+    let files = common::found(".bin.zst").into_iter().chain(common::found(".blog.zst"));
+    files.map(|(name, path)| (name, common::segments(&common::unpacked(&path)))).collect()
 }
 
 /// The most resident memory so far.

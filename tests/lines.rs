@@ -5,7 +5,7 @@
 mod common;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use common::Totals;
 use visulate::merger::snapshot::{RawKey, Table};
@@ -35,59 +35,24 @@ impl Log {
     }
 }
 
-/// The text logs of the repository, and those of the folder that VISULATE_CAPTURES names.
+/// The text logs.
 fn logs() -> Vec<Log> {
-    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/captures");
-    let all = std::env::var_os("VISULATE_CAPTURES").map(PathBuf::from);
-    if all.is_none() {
-        eprintln!("VISULATE_CAPTURES is not set: only the texts in the repository are read");
-    }
-    let mut found = BTreeMap::new();
-    for folder in [own].into_iter().chain(all) {
-        for entry in std::fs::read_dir(&folder).unwrap() {
-            let name = entry.unwrap().file_name().into_string().unwrap();
-            if let Some(name) = name.strip_suffix(".logcat.txt.zst") {
-                found.insert(name.to_owned(), folder.clone());
-            }
-        }
-    }
-    let logs: Vec<Log> = found.into_iter().filter_map(|(name, folder)| load(name, &folder)).collect();
+    let logs: Vec<Log> =
+        common::found(".logcat.txt.zst").into_iter().filter_map(|(name, path)| load(name, &path)).collect();
     assert!(logs.len() >= 5, "texts are missing: {}", logs.len());
     logs
 }
 
-fn load(name: String, folder: &Path) -> Option<Log> {
-    let read = |kind: &str| std::fs::File::open(folder.join(format!("{name}.{kind}.zst"))).ok();
-    let decode = |file| zstd::decode_all(file).unwrap();
-    let expected = std::fs::read(folder.join(format!("{name}.expected.json"))).ok();
-    let segments = match (read("bin"), read("blog")) {
-        (Some(stream), _) => messages(&decode(stream)),
-        (None, file) => segments(&decode(file?)),
-    };
-    let text = decode(read("logcat.txt").unwrap());
-    Some(Log { segments, text, expected: expected.map(|json| serde_json::from_slice(&json).unwrap()), name })
-}
-
-/// Whole messages behind the secret.
-fn messages(mut stream: &[u8]) -> Vec<Vec<u8>> {
-    let mut messages = Vec::new();
-    while let Some((head, rest)) = stream.split_first_chunk::<4>() {
-        let Some((body, rest)) = rest.split_at_checked(u32::from_le_bytes(*head) as usize) else { break };
-        messages.push(body.to_vec());
-        stream = rest;
-    }
-    messages.remove(0);
-    messages
-}
-
-fn segments(mut file: &[u8]) -> Vec<Vec<u8>> {
-    let mut segments = Vec::new();
-    while let Some(head) = file.get(12..16) {
-        let (segment, rest) = file.split_at(u32::from_le_bytes(head.try_into().unwrap()) as usize);
-        segments.push(segment.to_vec());
-        file = rest;
-    }
-    segments
+fn load(name: String, text: &Path) -> Option<Log> {
+    let beside = |kind: &str| text.with_file_name(format!("{name}.{kind}"));
+    let binary = ["bin.zst", "blog.zst"].map(beside).into_iter().find(|path| path.exists())?;
+    let expected = std::fs::read(beside("expected.json")).ok();
+    Some(Log {
+        segments: common::segments(&common::unpacked(&binary)),
+        text: common::unpacked(text),
+        expected: expected.map(|json| serde_json::from_slice(&json).unwrap()),
+        name,
+    })
 }
 
 /// Everything that a log came to.
@@ -273,9 +238,8 @@ fn the_host_is_the_clients_or_the_origins() {
 
 #[test]
 fn the_node_is_the_file() {
-    let log =
-        load("ats-8.1-collation-reconnect.conn0".into(), &Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/captures"));
-    let log = log.unwrap();
+    let name = "ats-8.1-collation-reconnect.conn0";
+    let log = load(name.into(), &common::own().join(format!("{name}.logcat.txt.zst"))).unwrap();
     let (caps, seed) = (Caps::new(64 << 20, 1), Seed::default());
     let mut shared = Shared { shard: Shard::new(0, &caps, &seed), formats: Formats::default() };
     let mut session = TextSession::new("edge-01", "squid.log", LineFormats::new(vec![]).unwrap());

@@ -2,11 +2,14 @@
 //! outside.
 #![allow(clippy::unwrap_used)]
 
-use std::collections::{BTreeMap, BTreeSet};
+mod common;
+
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use common::unpacked;
 use serde_json::Value;
 
 fn report(arguments: &[&str]) -> Command {
@@ -20,41 +23,24 @@ fn run(arguments: &[&str]) -> Output {
 }
 
 fn own(name: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/captures").join(name);
-    path.to_str().unwrap().to_owned()
-}
-
-fn unpacked(path: &Path) -> Vec<u8> {
-    zstd::decode_all(std::fs::File::open(path).unwrap()).unwrap()
+    common::own().join(name).to_str().unwrap().to_owned()
 }
 
 /// Saved reports: capture, release, whether it is JSON, data, report. Those of the repository, and of the folder that
 /// VISULATE_CAPTURES names.
 fn saved() -> Vec<(String, String, bool, PathBuf, PathBuf)> {
-    let folder = std::env::var_os("VISULATE_CAPTURES").map(PathBuf::from);
-    if folder.is_none() {
-        eprintln!("VISULATE_CAPTURES isn't set: only the captures of the repository are checked");
-    }
-    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/captures");
-    let mut found = BTreeMap::new();
-    for folder in [Some(own), folder].into_iter().flatten() {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            let file = path.file_name().unwrap().to_str().unwrap().to_owned();
-            let Some((name, rest)) = file.split_once(".logstats-") else { continue };
-            let (release, is_json) = match (rest.strip_suffix(".json.zst"), rest.strip_suffix(".txt.zst")) {
-                (Some(release), _) => (release, true),
-                (_, Some(release)) => (release, false),
-                _ => continue,
-            };
+    let mut all = Vec::new();
+    for (is_json, ending) in [(false, ".txt.zst"), (true, ".json.zst")] {
+        for (file, path) in common::found(ending) {
+            let Some((name, release)) = file.split_once(".logstats-") else { continue };
             if release != "urls" {
                 let data = ["bin", "blog"].map(|kind| path.with_file_name(format!("{name}.{kind}.zst")));
                 let data = data.into_iter().find(|path| path.exists()).unwrap();
-                found.insert(file.clone(), (name.to_owned(), release.to_owned(), is_json, data, path));
+                all.push((name.to_owned(), release.to_owned(), is_json, data, path));
             }
         }
     }
-    found.into_values().collect()
+    all
 }
 
 /// Without the moment of the report.

@@ -67,20 +67,20 @@ pub fn files() -> Vec<Capture> {
     // The heads of large ones have a text, but no totals.
     found.retain(|name, path| path.with_file_name(format!("{name}.expected.json")).exists());
     assert!(found.len() >= 6, "captures are missing: {}", found.len());
-    if std::env::var_os("VISULATE_CAPTURES").is_none() {
-        eprintln!("VISULATE_CAPTURES is not set: only the repository's own {} log files are checked", found.len());
-    }
     found.into_iter().map(|(name, path)| load(&name, &path)).collect()
 }
 
-/// Captures by name, of that kind.
-fn found(extension: &str) -> BTreeMap<String, PathBuf> {
+/// Files of that ending by what stands before it: those of the repository, and of the folder that VISULATE_CAPTURES names.
+pub fn found(ending: &str) -> BTreeMap<String, PathBuf> {
+    let further = std::env::var_os("VISULATE_CAPTURES").map(PathBuf::from);
+    if further.is_none() {
+        eprintln!("VISULATE_CAPTURES is not set: only the repository's own captures are checked");
+    }
     let mut found = BTreeMap::new();
-    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/captures");
-    for folder in std::env::var_os("VISULATE_CAPTURES").map(PathBuf::from).into_iter().chain([own]) {
+    for folder in further.into_iter().chain([own()]) {
         for entry in std::fs::read_dir(&folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display())) {
             let path = entry.unwrap().path();
-            if let Some(name) = path.file_name().unwrap().to_str().unwrap().strip_suffix(extension) {
+            if let Some(name) = path.file_name().unwrap().to_str().unwrap().strip_suffix(ending) {
                 found.insert(name.to_owned(), path.clone());
             }
         }
@@ -88,14 +88,37 @@ fn found(extension: &str) -> BTreeMap<String, PathBuf> {
     found
 }
 
+/// The captures of the repository.
+pub fn own() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/captures")
+}
+
+/// What is in a packed file.
+pub fn unpacked(path: &Path) -> Vec<u8> {
+    zstd::decode_all(std::fs::File::open(path).unwrap()).unwrap()
+}
+
+/// The whole segments of a stream or file, by the plainest reading.
+pub fn segments(bytes: &[u8]) -> Vec<Vec<u8>> {
+    let word = |at: usize| Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().unwrap()) as usize);
+    let is_stream = !bytes.starts_with(b"\xce\xfa\xce\x0a");
+    let mut at = if is_stream { 4 + word(0).unwrap() } else { 0 };
+    let mut found = Vec::new();
+    loop {
+        at += if is_stream { 4 } else { 0 };
+        let Some(segment) = word(at + 12).and_then(|len| bytes.get(at..at + len)) else { return found };
+        found.push(segment.to_vec());
+        at += segment.len();
+    }
+}
+
 /// One capture of the repository.
 pub fn capture(name: &str) -> Capture {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/captures/{name}.bin.zst"));
-    load(name, &path)
+    load(name, &own().join(format!("{name}.bin.zst")))
 }
 
 fn load(name: &str, path: &Path) -> Capture {
-    let mut stream = zstd::decode_all(std::fs::File::open(path).unwrap()).unwrap();
+    let mut stream = unpacked(path);
     if path.to_str().unwrap().ends_with(".blog.zst") {
         stream = with_lengths(&stream);
     }
@@ -146,13 +169,9 @@ pub fn totals(totals: &serde_json::Value) -> BTreeMap<&'static str, Totals> {
 /// The segments of a log file as the messages of a connection.
 fn with_lengths(file: &[u8]) -> Vec<u8> {
     let mut stream = b"\x06\0\0\0foobar".to_vec();
-    let mut rest = file;
-    while !rest.is_empty() {
-        let len = u32::from_le_bytes(rest[12..16].try_into().unwrap());
-        let (segment, behind) = rest.split_at(len as usize);
-        stream.extend_from_slice(&len.to_le_bytes());
-        stream.extend_from_slice(segment);
-        rest = behind;
+    for segment in segments(file) {
+        stream.extend_from_slice(&(segment.len() as u32).to_le_bytes());
+        stream.extend_from_slice(&segment);
     }
     stream
 }

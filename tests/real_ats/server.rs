@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::common::program::PATIENCE;
 
@@ -108,7 +108,6 @@ impl TrafficServer {
                 panic!("Traffic Server ended with {status}: {}", said());
             }
             assert!(Instant::now() < until, "waited in vain until {what}: {}", said());
-            std::thread::sleep(Duration::from_millis(20));
         }
     }
 }
