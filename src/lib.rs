@@ -13,20 +13,20 @@
 //!
 //! | room | what it does | uses |
 //! |---|---|---|
-//! | `wire` | bytes to entries and back: frames, segments, decode plans, codes, hosts and sites | nothing |
+//! | `wire` | bytes to entries and back: frames, segments, decode plans, text lines, printing, codes, hosts and sites | nothing |
 //! | `tally` | entries to numbers: counts, tables, and the parts that workers hand over | `wire` |
-//! | `source` | accepts collation connections and reads them, a worker a core; the only io_uring code | `wire`, `tally`, `clock`, `secret` |
+//! | `source` | reads collation connections and growing files, a worker a core, and files as blocks; the only io_uring code | `wire`, `tally`, `clock`, `secret` |
 //! | `merger` | adds up all workers' parts on each tick, and publishes a snapshot | `tally`, `clock` |
 //! | `view` | from a snapshot, what one subscription shows, and what changed since | `wire`, `tally`, `merger` |
 //! | `page` | the embedded page, the live stream, the JSON API, metrics and health | `tally`, `merger`, `view` |
 //! | `engine` | source and merger put together, started and stopped in order | `tally`, `source`, `merger`, `clock`, `secret` |
-//! | `report` | figures from log files | `wire`, `source`, `system` |
+//! | `cat` | prints the entries of files as Traffic Server does, or as JSON | `wire`, `source`, `parallel`, `system` |
+//! | `report` | figures from files: those of `traffic_logstats` | `wire`, `source`, `system` |
 //! | `replay` | sends captured streams again | `wire`, `secret` |
 //! | `demo` | made-up traffic, and the connections it comes over | `wire`, `secret` |
+//! | `parallel` | work on many items at once, results in order | nothing |
 //! | `clock` | the engine's one clock | nothing |
 //! | `secret` | the secret that nodes must say: where it is from, and comparing it | `wire` |
-//! | `cat` | prints the entries of files as Traffic Server does, or as JSON | `wire`, `source`, `parallel`, `system` |
-//! | `parallel` | work on many items at once, results in order | nothing |
 //! | `system` | what this process may use of the machine | nothing |
 //! | `cli` | commands and options | everything |
 

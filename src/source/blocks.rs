@@ -229,8 +229,10 @@ impl Source {
     }
 }
 
+/// A buffer that was used before, or a new one. One that grew for a long segment is given back to the system.
 fn buffer(recycled: &Receiver<Vec<u8>>) -> Vec<u8> {
-    let mut bytes = recycled.try_recv().unwrap_or_default();
+    let usual = recycled.try_recv().ok().filter(|bytes| bytes.capacity() <= 2 * (HEADROOM + READ));
+    let mut bytes = usual.unwrap_or_default();
     bytes.resize(HEADROOM + READ, 0);
     bytes
 }

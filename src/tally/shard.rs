@@ -223,7 +223,6 @@ impl Shard {
         } else {
             let plan = format.plan(segment);
             let mut sum = Counts::default();
-            self.batch.clear();
             let mut fields = Fields::default();
             for entry in walk.by_ref() {
                 newest = newest.max(entry.time_ms());
@@ -252,7 +251,6 @@ impl Shard {
         let mut counted = Counted::default();
         let mut newest = 0;
         let mut sum = Counts::default();
-        self.batch.clear();
         let mut fields = Fields::default();
         for line in lines {
             let time = match line {
