@@ -29,6 +29,7 @@ logs:
 
 const SECRET: Code = ["CONFIG proxy.config.log.collation_secret STRING ", ["your-secret"], "\n"];
 const RELOAD: Code = ["traffic_ctl config reload\n"];
+const TAIL: Code = ["visulate --tail ", ["/var/log/trafficserver/squid.blog"], "\n"];
 
 export function guide(root: HTMLElement): (status: StatusView, now: number, utc: boolean) => void {
   const facts = ["collation streams", "secret", "last connection attempt", "this page"].map((name) => {
@@ -53,13 +54,9 @@ export function guide(root: HTMLElement): (status: StatusView, now: number, utc:
         "section",
         { "aria-labelledby": "guide-9" },
         heading("guide-9", "Traffic Server 9 and 10", "collation was removed"),
-        element(
-          "p",
-          {},
-          "From version 9 on, Traffic Server only writes its logs to files and no longer sends them. Reading those binary log files (",
-          code(".blog"),
-          ") as they grow is not part of this version of Visulate, so for now it shows nodes up to version 8.1.",
-        ),
+        element("p", {}, "From version 9 on, Traffic Server only writes its logs to files. Run the engine on that machine and let it follow the binary log; the default one will do:"),
+        element("ol", { class: "steps" }, step(["Started so, it counts what is logged from then on:"], TAIL)),
+        element("p", {}, "With ", code("--from-start"), " it also counts what the file holds already."),
       ),
     ),
   );
