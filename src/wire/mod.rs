@@ -11,4 +11,5 @@ pub mod frame;
 pub mod host;
 pub mod layout;
 pub mod plan;
+pub mod resync;
 pub mod segment;
