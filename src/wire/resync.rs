@@ -88,7 +88,8 @@ pub struct Scanner {
     in_vain: u64,
     /// Takes a segment that its entries fill before it is known what follows.
     is_eager: bool,
-    framed: bool,
+    /// Each segment is behind its length; known from the input's first bytes, or else its first segment.
+    framed: Option<bool>,
     core: Finder<'static>,
 }
 
@@ -129,7 +130,7 @@ impl Scanner {
             walked: None,
             in_vain: 0,
             is_eager: false,
-            framed: false,
+            framed: None,
             core: Finder::new(&CORE),
         }
     }
@@ -199,7 +200,7 @@ impl Scanner {
         let behind = bytes.get(FRAME + secret..)?;
         let is_cut = is_end && behind.len() < FRAME + at::ENTRY_COUNT && begins(behind, true);
         if is_cut || (is_cookie(behind, FRAME) && is_frame_of(behind, FRAME)) {
-            self.framed = true;
+            self.framed = Some(true);
             return Some(Found::Secret(FRAME + secret));
         }
         None
@@ -212,7 +213,7 @@ impl Scanner {
             return if !is_end {
                 Some(Found::Need(needed))
             } else {
-                begins(bytes, self.framed).then_some(Found::Cut(bytes.len()))
+                begins(bytes, self.framed == Some(true)).then_some(Found::Cut(bytes.len()))
             };
         }
         let head = if needed == 4 {
@@ -223,8 +224,8 @@ impl Scanner {
             return None;
         };
         match self.judge(bytes, head, is_end, false) {
-            Verdict::Whole(len) if head == 0 || is_frame_of(bytes, FRAME) => {
-                self.framed |= head > 0;
+            Verdict::Whole(len) if head == 0 || self.has_frame(bytes, head) => {
+                self.framed.get_or_insert(head > 0);
                 Some(Found::Segment(head..head + len))
             }
             Verdict::Need(len) => Some(Found::Need(head + len)),
@@ -243,8 +244,9 @@ impl Scanner {
         let mut cut = None;
         while let Some(at) = self.cookie(bytes, from) {
             // The frame of a segment that is cut before its length may be one.
-            let is_cut_short = expected && self.framed && at == FRAME && bytes.len() < at + at::ENTRY_COUNT;
-            let head = if at >= FRAME && (is_cut_short || is_frame_of(bytes, at)) { FRAME } else { 0 };
+            let is_cut_short =
+                expected && self.framed == Some(true) && at == FRAME && bytes.len() < at + at::ENTRY_COUNT;
+            let head = if is_cut_short || self.has_frame(bytes, at) { FRAME } else { 0 };
             // So much is damage, whatever becomes of this cookie; its frame may not be known yet.
             let before = if claim(&bytes[at..], self.limit).is_err() { at.saturating_sub(FRAME) } else { at - head };
             let verdict = self.judge(bytes, at, is_end, !(expected && at == head));
@@ -254,7 +256,7 @@ impl Scanner {
             match verdict {
                 Verdict::Whole(_) if at > head => return Found::Skip(at - head),
                 Verdict::Whole(len) => {
-                    self.framed |= head > 0;
+                    self.framed.get_or_insert(head > 0);
                     return Found::Segment(at..at + len);
                 }
                 Verdict::Need(len) => return Found::Need(at + len),
@@ -298,6 +300,11 @@ impl Scanner {
         }
     }
 
+    /// True if the bytes before the header at `at` are its frame.
+    fn has_frame(&self, bytes: &[u8], at: usize) -> bool {
+        self.framed != Some(false) && at >= FRAME && is_frame_of(bytes, at)
+    }
+
     fn refuse(&mut self, at: usize) {
         self.refused_to = self.refused_to.max(self.at + at as u64 + 1);
     }
@@ -315,10 +322,11 @@ impl Scanner {
             return if is_end { Verdict::Past } else { Verdict::Need(claim.len) };
         };
         let is_filled = self.is_filled(body, &claim, at);
-        let next = if self.framed { FRAME } else { 0 };
+        let next = if self.framed.unwrap_or(self.has_frame(bytes, at)) { FRAME } else { 0 };
         let is_followed = match behind.len() {
             AHEAD.. => is_cookie(behind, next),
-            _ if is_end => begins(behind, self.framed),
+            // The beginning of a frame may be anything: it shows nothing.
+            _ if is_end => behind.is_empty() || (behind.len() > next && begins(&behind[next..], false)),
             _ if is_filled && self.is_eager => return Verdict::Whole(claim.len),
             _ => return Verdict::Need(claim.len + AHEAD),
         };
@@ -359,13 +367,14 @@ impl Scanner {
     /// Does a segment that its entries fill begin inside the claim? One that fits into it is payload if the claim itself `is_filled`. `Err`
     /// says how many bytes it takes to tell.
     fn covers_another(&mut self, body: &[u8], claim: &Claim, is_end: bool, is_filled: bool) -> Result<bool, usize> {
-        let inside = &body[..claim.len];
+        // Its cookie may reach over the end.
+        let inside = &body[..body.len().min(claim.len + CORE.len())];
         let (mut from, mut steps, mut covers) = (1, 0, Ok(false));
         while let (Some(at), Ok(false)) = (self.cookie(inside, from), covers) {
             let rest = &body[at..];
             from = at + 1;
             match self::claim(rest, self.limit) {
-                Ok(Some(other)) if other.sound && (at + other.len > claim.len) == is_filled => {
+                Ok(Some(other)) if other.sound && !is_filled || at + other.len > claim.len => {
                     if other.len <= rest.len() {
                         let walked = walk(&rest[..other.len], &other);
                         steps += walked.1;
@@ -374,7 +383,7 @@ impl Scanner {
                         covers = Err(at + other.len);
                     }
                 }
-                Err(len) if !is_end && is_filled => covers = Err(at + len),
+                Err(len) if !is_end => covers = Err(at + len),
                 _ => {}
             }
         }
