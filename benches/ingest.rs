@@ -83,6 +83,7 @@ fn engine(input: &Arc<Input>) -> (f64, f64, Counts) {
         cores: vec![],
         reader: Reader::probe(Choice::Auto).unwrap(),
         secret: Secret::new(b"foobar").unwrap(),
+        tail: visulate::source::tail::Files::default(),
         limits: Limits::default(),
         memory: 1 << 30,
         clock,

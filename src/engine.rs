@@ -30,6 +30,8 @@ pub struct Config {
     pub secret: Secret,
     /// What strangers may do.
     pub limits: source::Limits,
+    /// Log files to follow.
+    pub tail: source::tail::Files,
     /// The byte budget.
     pub memory: u64,
     /// The engine's clock.
@@ -69,6 +71,7 @@ impl Engine {
             reader: config.reader,
             secret: config.secret,
             limits: config.limits,
+            tail: config.tail,
             caps,
             seed,
             clock: config.clock,

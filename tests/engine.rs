@@ -415,3 +415,34 @@ fn wrong_usage_is_told_and_exits_with_2() {
     assert_eq!(code, Some(1), "{text}");
     assert!(text.contains("is another engine running?"), "{text}");
 }
+
+#[test]
+fn a_tailed_log_is_a_node_by_its_name_and_path() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("squid.blog");
+    let capture = capture("ats-8.1-collation-squid");
+    for reader in ["uring", "epoll"] {
+        let pattern = folder.path().join("*.blog");
+        let program = Program::start(&["--reader", reader, "--tail", pattern.to_str().unwrap()]);
+        // Found by its pattern, read from its start, counted as from a connection.
+        std::fs::write(&path, capture.log()).unwrap();
+        check(&program, &capture, 1);
+        let nodes = program.json("/api/v1/nodes");
+        let node = &nodes["rows"][0];
+        assert_eq!(nodes["rows"].as_array().unwrap().len(), 1);
+        assert_eq!(node["key"], format!("{}@file", capture.source_host));
+        assert_eq!((&node["name"], node["connections"].as_u64()), (&Value::from(&*capture.source_host), Some(1)));
+        assert_eq!(node["address"], path.to_str().unwrap());
+        assert_eq!(node["requests"], capture.entries);
+        assert_eq!(program.top("node", capture.entries).keys().collect::<Vec<_>>(), [node["key"].as_str().unwrap()]);
+        std::fs::remove_file(&path).unwrap();
+        program.terminate();
+    }
+}
+
+#[test]
+fn a_pattern_that_is_none_is_wrong_usage() {
+    let output = Command::new(env!("CARGO_BIN_EXE_visulate")).args(["serve", "--tail", "a[b"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8(output.stderr).unwrap().contains("--tail a[b"));
+}

@@ -15,7 +15,7 @@ use visulate::engine::{Config, Engine};
 use visulate::merger::Snapshot;
 use visulate::replay::{Input, Options, SendError, Times, Until, send};
 use visulate::secret::Secret;
-use visulate::source::{Choice, Limits, Reader};
+use visulate::source::{Choice, Limits, Reader, tail::Files};
 use visulate::tally::Measure;
 use visulate::wire::format::Formats;
 use visulate::wire::segment::Segment;
@@ -32,6 +32,7 @@ fn engine(secret: &[u8], clock: Clock) -> (Engine, SocketAddr) {
         reader: Reader::probe(Choice::Auto).unwrap(),
         secret: Secret::new(secret).unwrap(),
         limits: Limits::default(),
+        tail: Files::default(),
         memory: 256 << 20,
         clock,
     })

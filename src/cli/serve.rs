@@ -55,6 +55,15 @@ pub struct ServeArgs {
     #[arg(long, value_name = "S", conflicts_with = "secret_file", value_parser = crate::secret::parse)]
     pub secret: Option<Secret>,
 
+    /// Log file to follow as it grows, across rotation: what Traffic Server 9 and later, which send nothing, write in binary (.blog); a pattern
+    /// such as '/var/log/trafficserver/*.blog' follows files that appear later, too; repeatable
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub tail: Vec<String>,
+
+    /// Count what is in the files of --tail already, too; without it, from their end on
+    #[arg(long)]
+    pub from_start: bool,
+
     /// Reading threads, each on a core of its own [default: one for each usable core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub workers: Option<u32>,
@@ -163,6 +172,8 @@ impl ServeArgs {
             // A file on the command line goes before a secret in the configuration.
             secret: self.secret.or(if self.secret_file.is_some() { None } else { other.secret }),
             secret_file: self.secret_file.or(other.secret_file),
+            tail: list(self.tail, other.tail),
+            from_start: self.from_start || other.from_start,
             workers: self.workers.or(other.workers),
             reader: self.reader.or(other.reader),
             memory: self.memory.or(other.memory),
@@ -293,6 +304,8 @@ pub fn start(args: &ServeArgs, clock: Clock) -> Result<Running, Failure> {
     };
     let reader = Reader::probe(choice).map_err(Failure::failed)?;
     tracing::info!("reading by {}", reader.describe());
+    let tail = source::tail::Files::new(&args.tail, args.from_start)
+        .map_err(|error| Failure::usage(format!("--tail {error}")))?;
     let collation = collation_listeners(&args.collation)?;
     let http = listeners("--http", &args.http, PAGE_PORT, &[SocketAddr::from((Ipv4Addr::LOCALHOST, PAGE_PORT))])?;
     let cores = system::usable_cores();
@@ -332,6 +345,7 @@ pub fn start(args: &ServeArgs, clock: Clock) -> Result<Running, Failure> {
         reader,
         secret: secret.clone(),
         limits: args.limits(),
+        tail,
         memory,
         clock,
     })

@@ -17,7 +17,7 @@ const SILENT_MS: u64 = 15_000;
 /// A connected node that sent nothing for so long, or 10 times its usual interval, is idle.
 const IDLE_MS: u64 = 30_000;
 
-/// Log objects listed for one node.
+/// Log objects, and files, listed for one node.
 const LOGS_MAX: usize = 32;
 
 #[derive(Debug, Default)]
@@ -26,6 +26,7 @@ struct Known {
     by_worker: Vec<NodeUpdate>,
     rejected: Rejected,
     logs: Vec<String>,
+    paths: Vec<String>,
     /// When its last connection went.
     gone_since: Option<u64>,
 }
@@ -51,12 +52,15 @@ impl Nodes {
             .entry(row)
             .or_insert_with(|| Known { by_worker: vec![NodeUpdate::default(); workers], ..Known::default() });
         known.rejected.merge(&update.rejected);
-        for log in &update.logs {
-            if known.logs.len() < LOGS_MAX && !known.logs.contains(log) {
-                known.logs.push(log.clone());
+        for (list, new) in [(&mut known.logs, &update.logs), (&mut known.paths, &update.paths)] {
+            for text in new {
+                if list.len() < LOGS_MAX && !list.contains(text) {
+                    list.push(text.clone());
+                }
             }
         }
-        known.by_worker[worker] = NodeUpdate { logs: Vec::new(), rejected: Rejected::default(), ..update.clone() };
+        known.by_worker[worker] =
+            NodeUpdate { logs: Vec::new(), paths: Vec::new(), rejected: Rejected::default(), ..update.clone() };
         if known.by_worker.iter().all(|update| update.connections == 0) {
             known.gone_since.get_or_insert(now);
         } else {
@@ -84,7 +88,11 @@ impl Known {
         Node {
             id: row,
             name: key[..split].to_vec(),
-            address: String::from_utf8_lossy(key.get(split + 1..).unwrap_or_default()).into_owned(),
+            address: if self.paths.is_empty() {
+                String::from_utf8_lossy(key.get(split + 1..).unwrap_or_default()).into_owned()
+            } else {
+                self.paths.join(", ")
+            },
             connections: self.by_worker.iter().map(|update| update.connections).sum(),
             state: self.state(last_arrival, newest.map_or(0, |update| update.interval), lag, now),
             lag,
@@ -112,6 +120,19 @@ impl Known {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_node_read_from_files_has_their_paths_for_an_address() {
+        let mut nodes = Nodes::new(2);
+        let update = |paths: &[&str]| NodeUpdate {
+            connections: 1,
+            paths: paths.iter().map(|path| (*path).to_owned()).collect(),
+            ..NodeUpdate::default()
+        };
+        nodes.update(0, 0, &update(&["/log/a.blog"]), 1);
+        nodes.update(0, 1, &update(&["/log/b.blog", "/log/a.blog"]), 1);
+        assert_eq!(nodes.known[&0].paths, ["/log/a.blog", "/log/b.blog"]);
+    }
 
     #[test]
     fn states_follow_connection_arrival_and_lag() {

@@ -175,7 +175,7 @@ impl Buffers {
         self.put(block.bytes);
     }
 
-    fn put(&self, mut bytes: Vec<u8>) {
+    pub(super) fn put(&self, mut bytes: Vec<u8>) {
         // Those of huge segments would stay huge.
         if (CHUNK..=2 * (CHUNK + ROOM)).contains(&bytes.capacity()) {
             bytes.clear();
@@ -187,7 +187,7 @@ impl Buffers {
     }
 
     /// An empty buffer with room for a read and more.
-    fn take(&self) -> Vec<u8> {
+    pub(super) fn take(&self) -> Vec<u8> {
         let spare = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
         spare.unwrap_or_else(|| Vec::with_capacity(CHUNK + ROOM))
     }

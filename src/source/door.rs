@@ -14,6 +14,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::sync::watch;
 
 use super::log::Refusals;
+use super::tail::Tailed;
 use super::{Limits, Stage};
 use crate::clock::Clock;
 use crate::tally::Cause;
@@ -30,9 +31,27 @@ pub struct Accepted {
     pub address: IpAddr,
 }
 
+/// What is dealt to a worker.
+#[derive(Debug)]
+pub enum Dealt {
+    /// A connection.
+    Connection(Accepted),
+    /// A file that is followed.
+    File(Tailed),
+}
+
 /// What workers tell the door.
 #[derive(Debug)]
 pub enum Event {
+    /// Bytes of a file were no segment.
+    Skipped {
+        /// Its path.
+        path: String,
+        /// Where they begin.
+        offset: u64,
+        /// How many they are.
+        len: u64,
+    },
     /// A connection has ended.
     Closed {
         /// Address of the peer.
@@ -75,17 +94,22 @@ impl Load {
         self.fresh.store(0, Ordering::Relaxed);
     }
 
-    /// A connection has ended.
+    /// A connection, or a file, was dealt to it.
+    pub fn opened(&self) {
+        self.connections.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A connection, or a file, has ended.
     pub fn closed(&self) {
         self.connections.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 /// A worker, as the door sees it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Worker {
-    /// Where to send connections.
-    pub connections: UnboundedSender<Accepted>,
+    /// Where to send connections and files.
+    pub connections: UnboundedSender<Dealt>,
     /// Its load.
     pub load: Arc<Load>,
 }
@@ -212,8 +236,9 @@ impl Keeper {
             }
         };
         let Some(worker) = least_loaded(&self.workers) else { return };
-        worker.load.connections.fetch_add(1, Ordering::Relaxed);
-        if worker.connections.send(Accepted { stream, peer: address.to_string(), address }).is_ok() {
+        worker.load.opened();
+        let accepted = Accepted { stream, peer: address.to_string(), address };
+        if worker.connections.send(Dealt::Connection(accepted)).is_ok() {
             self.open += 1;
             *self.by_address.entry(address).or_default() += 1;
         }
@@ -243,6 +268,14 @@ impl Keeper {
                 }
             }
             Event::Dropped { peer, cause, count } => self.say(&peer, cause, count),
+            Event::Skipped { path, offset, len } => {
+                if self.refusals.refuse(&path, Cause::Segment, 1, Instant::now()).is_some() {
+                    tracing::warn!(
+                        "{path}: {len} bytes at byte {offset} are no segment: skipped (cause {})",
+                        Cause::Segment.name()
+                    );
+                }
+            }
         }
     }
 
@@ -263,7 +296,7 @@ impl Keeper {
 
 /// The worker with the least load: bytes it reads now, and for each connection as much as a connection brings on average, so that
 /// connections that were just accepted weigh too.
-fn least_loaded(workers: &[Worker]) -> Option<&Worker> {
+pub fn least_loaded(workers: &[Worker]) -> Option<&Worker> {
     let loads = workers.iter().map(|worker| {
         let recent = worker.load.recent.load(Ordering::Relaxed) + worker.load.fresh.load(Ordering::Relaxed);
         (worker.load.connections.load(Ordering::Relaxed) as u64, recent)

@@ -1,14 +1,17 @@
 //! Where bytes come from: collation connections, read by one worker a core, and the only io_uring code.
 //!
 //! One thread accepts ([`door`]) and deals connections out; each worker ([`worker`]) owns its connections, its buffers and its tables.
-//! What fills a buffer ([`reader`]: io_uring or epoll) does not matter to what happens with the bytes ([`session`]).
+//! What fills a buffer ([`reader`]: io_uring or epoll) does not matter to what happens with the bytes ([`session`]). Log files that grow are
+//! followed ([`tail`]) and dealt out in the same way; files that are there are read as [`blocks`], or followed in one thread ([`follow`]).
 
 pub mod blocks;
 pub mod buffer;
 pub mod door;
+pub mod follow;
 pub mod log;
 pub mod reader;
 pub mod session;
+pub mod tail;
 pub mod worker;
 
 use std::io;
@@ -69,6 +72,8 @@ pub struct Config {
     pub secret: Secret,
     /// What strangers may do.
     pub limits: Limits,
+    /// Files to follow.
+    pub tail: tail::Files,
     /// Caps of the tables and buffers.
     pub caps: Caps,
     /// The process's hash seed.
@@ -85,6 +90,7 @@ pub struct Source {
     stop: watch::Sender<Stage>,
     threads: Vec<JoinHandle<()>>,
     door: JoinHandle<()>,
+    tail: Option<tail::Watching>,
     drained: std::sync::mpsc::Receiver<()>,
 }
 
@@ -142,6 +148,7 @@ impl Source {
             threads.push(thread);
             handles.push(door::Worker { connections, load });
         }
+        let tail = tail::spawn(config.tail, handles.clone())?;
         let door = door::spawn(door::Setup {
             listeners: config.listeners,
             workers: handles,
@@ -151,11 +158,14 @@ impl Source {
             door: config.door,
             stopping,
         })?;
-        Ok(Self { stop, threads, door, drained })
+        Ok(Self { stop, threads, door, tail, drained })
     }
 
     /// Closes the listeners and reads what has arrived; gives up on connections that go on sending after `patience`.
     pub fn drain(&self, patience: Duration) {
+        if let Some(tail) = &self.tail {
+            tail.stop();
+        }
         self.stop.send_replace(Stage::Drain);
         let deadline = std::time::Instant::now() + patience;
         for _ in &self.threads {
@@ -172,6 +182,9 @@ impl Source {
             let _ = thread.join();
         }
         let _ = self.door.join();
+        if let Some(tail) = self.tail {
+            tail.join();
+        }
     }
 }
 

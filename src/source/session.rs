@@ -40,6 +40,8 @@ pub struct Taken {
 pub struct Session {
     /// Address of the peer, without its port.
     peer: String,
+    /// It is a file, and `peer` its path.
+    is_file: bool,
     authenticated: bool,
     segment_bounds: Bounds,
     node: Option<u32>,
@@ -56,6 +58,7 @@ impl Session {
     pub fn new(peer: String, segment_max: usize) -> Self {
         Self {
             peer,
+            is_file: false,
             authenticated: false,
             segment_bounds: Bounds::segment(segment_max),
             node: None,
@@ -68,7 +71,12 @@ impl Session {
         }
     }
 
-    /// Address of the peer, without its port.
+    /// A file that is followed: hands in segments by [`Self::segment`].
+    pub fn of_file(path: String, segment_max: usize) -> Self {
+        Self { is_file: true, authenticated: true, ..Self::new(path, segment_max) }
+    }
+
+    /// Address of the peer, without its port; the path of a file.
     pub fn peer(&self) -> &str {
         &self.peer
     }
@@ -147,7 +155,7 @@ impl Session {
     }
 
     /// Counts one segment; false if it was one dropped segment too many.
-    fn segment(&mut self, body: &[u8], shared: &mut Shared, now: u64) -> bool {
+    pub fn segment(&mut self, body: &[u8], shared: &mut Shared, now: u64) -> bool {
         let parsed = Segment::parse(body);
         if let Ok(segment) = &parsed {
             self.know_node(segment.source_host(), shared);
@@ -197,7 +205,11 @@ impl Session {
         }
         self.source_host = source_host.to_vec();
         self.log.clear();
-        let node = shared.shard.node(source_host, &self.peer);
+        let node = if self.is_file {
+            shared.shard.file_node(source_host, &self.peer)
+        } else {
+            shared.shard.node(source_host, &self.peer)
+        };
         shared.shard.node_connection(node, true);
         self.node = Some(node);
     }
@@ -230,6 +242,11 @@ impl Session {
         }
         self.leave(shared);
         cause
+    }
+
+    /// Something that was no segment, or not a whole one, was turned away.
+    pub fn reject(&self, cause: Cause, amount: &Amount, shared: &mut Shared) {
+        shared.shard.reject(cause, amount, self.node);
     }
 
     /// The connection no longer speaks for its node.

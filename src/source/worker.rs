@@ -12,9 +12,10 @@ use tokio::sync::watch;
 use tokio::task::{JoinSet, LocalSet};
 
 use super::buffer::{Budget, Buffer};
-use super::door::{Accepted, Event, Load};
+use super::door::{Accepted, Dealt, Event, Load};
 use super::reader::{Epoll, Reader, Socket, Uring, uring_runtime};
 use super::session::{Session, Shared};
+use super::tail;
 use super::{Limits, Stage};
 use crate::clock::Clock;
 use crate::secret::Secret;
@@ -33,8 +34,8 @@ pub struct Setup {
     pub number: usize,
     /// To the merger.
     pub link: Link,
-    /// Connections dealt to it.
-    pub new: UnboundedReceiver<Accepted>,
+    /// Connections and files dealt to it.
+    pub new: UnboundedReceiver<Dealt>,
     /// What it tells the door of its load.
     pub load: Arc<Load>,
     /// What it tells the door of its connections.
@@ -79,14 +80,14 @@ pub fn run(setup: Setup, reader: &Reader, ready: &mpsc::Sender<io::Result<()>>) 
 }
 
 /// What the tasks of one worker share.
-struct Worker {
-    shared: RefCell<Shared>,
-    budget: Budget,
+pub(super) struct Worker {
+    pub(super) shared: RefCell<Shared>,
+    pub(super) budget: Budget,
     secret: Secret,
-    limits: Limits,
-    clock: Clock,
-    load: Arc<Load>,
-    events: UnboundedSender<Event>,
+    pub(super) limits: Limits,
+    pub(super) clock: Clock,
+    pub(super) load: Arc<Load>,
+    pub(super) events: UnboundedSender<Event>,
     waiting: RefCell<Vec<Rc<dyn Waiting>>>,
 }
 
@@ -155,8 +156,11 @@ async fn work<S: Socket>(setup: Setup) {
     loop {
         // All arms wait on things that lose nothing when they are dropped.
         tokio::select! {
-            accepted = new.recv(), if dealt => match accepted {
-                Some(accepted) => worker.begin::<S>(accepted, &mut connections),
+            new = new.recv(), if dealt => match new {
+                Some(Dealt::Connection(accepted)) => worker.begin::<S>(accepted, &mut connections),
+                Some(Dealt::File(tailed)) => {
+                    connections.spawn_local(tail::read::<S::File>(worker.clone(), tailed));
+                }
                 None => dealt = false,
             },
             request = link.tick() => {
@@ -190,7 +194,7 @@ async fn work<S: Socket>(setup: Setup) {
                 next_look = Instant::now() + QUIET;
             }
         }
-        // The door deals out what it still found, and goes.
+        // Door and tail deal out what they still found, and go.
         if draining && !dealt && connections.is_empty() {
             // Whoever waits may have gone.
             let _ = drained.send(());
@@ -276,7 +280,7 @@ impl Worker {
         }
     }
 
-    fn log_dropped(&self, session: &mut Session) {
+    pub(super) fn log_dropped(&self, session: &mut Session) {
         if let Some((cause, count)) = session.take_dropped() {
             // The door has gone only when all ends.
             let _ = self.events.send(Event::Dropped { peer: session.peer().into(), cause, count });

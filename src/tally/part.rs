@@ -88,6 +88,8 @@ pub struct NodeUpdate {
     pub interval: u64,
     /// Log objects seen for the first time.
     pub logs: Vec<String>,
+    /// Files that it is read from, seen for the first time.
+    pub paths: Vec<String>,
     /// What was turned away since the last update.
     pub rejected: Rejected,
 }

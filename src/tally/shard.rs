@@ -19,8 +19,11 @@ const ALIASES: usize = 16 * 1024;
 /// Log objects that are remembered for a node.
 const LOGS_MAX: usize = 32;
 
-/// The longest description of a log object.
+/// The longest description of a log object, and the longest path.
 const LOG_LEN_MAX: usize = 512;
+
+/// Stands for the address of a node whose logs are read from files.
+const FILE: &str = "file";
 
 /// Where the host of an authority is counted: rows of the host and of the site table.
 #[derive(Clone, Copy, Debug)]
@@ -77,6 +80,7 @@ pub struct Shard {
 struct NodeState {
     update: NodeUpdate,
     logs: Vec<String>,
+    paths: Vec<String>,
     changed: bool,
 }
 
@@ -138,7 +142,21 @@ impl Shard {
         row
     }
 
-    /// A connection begins (or stops) to speak for a node.
+    /// The row of the node whose log is read from a file: all files of one name are one node (design/api.md 3).
+    pub fn file_node(&mut self, name: &[u8], path: &str) -> u32 {
+        let node = self.node(name, FILE);
+        if let Some(state) = self.node_states.get_mut(node as usize)
+            && state.paths.len() < LOGS_MAX
+            && !state.paths.iter().any(|known| known == path)
+        {
+            let path: String = path.chars().take(LOG_LEN_MAX).collect();
+            state.paths.push(path.clone());
+            self.change_node(node, |update| update.paths.push(path));
+        }
+        node
+    }
+
+    /// A connection, or a file that is followed, begins (or stops) to speak for a node.
     pub fn node_connection(&mut self, node: u32, opened: bool) {
         self.change_node(node, |update| {
             update.connections = if opened { update.connections + 1 } else { update.connections.saturating_sub(1) };
@@ -355,7 +373,8 @@ impl Shard {
         for node in self.changed_nodes.drain(..) {
             let state = &mut self.node_states[node as usize];
             state.changed = false;
-            part.nodes.push(NodeUpdate { logs: std::mem::take(&mut state.update.logs), ..state.update.clone() });
+            let (logs, paths) = (std::mem::take(&mut state.update.logs), std::mem::take(&mut state.update.paths));
+            part.nodes.push(NodeUpdate { logs, paths, ..state.update.clone() });
             state.update.rejected = Rejected::default();
         }
         if full {

@@ -77,7 +77,7 @@ pub fn open(path: &Path, options: &Options) -> io::Result<(Input, Option<u64>)> 
     }
     // A standard input that is a file may have been read in part.
     let is_whole = about.is_file() && (!is_stdin || rustix::fs::tell(&file).is_ok_and(|at| at == 0));
-    let len = about.is_file().then(|| about.len());
+    let len = about.is_file().then_some(about.len());
     let mut first = Vec::with_capacity(ZSTD.len());
     while first.len() < ZSTD.len() {
         let read = if is_whole {
