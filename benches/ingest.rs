@@ -79,13 +79,14 @@ fn engine(input: &Arc<Input>) -> (f64, f64, Counts) {
     let clock = Clock::driven(1_795_460_600_000);
     let engine = Engine::start(Config {
         collation: vec![bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap()],
+        tails: Default::default(),
         workers: 1,
         cores: vec![],
         reader: Reader::probe(Choice::Auto).unwrap(),
         secret: Secret::new(b"foobar").unwrap(),
-        tail: visulate::source::tail::Files::default(),
         limits: Limits::default(),
         memory: 1 << 30,
+        host_from: visulate::tally::HostFrom::Origin,
         clock,
     })
     .unwrap();

@@ -13,8 +13,10 @@ use visulate::replay::{Input, load};
 use visulate::tally::table::Seed;
 use visulate::tally::{Caps, Dimension, Part, Shard};
 use visulate::wire::format::Formats;
-use visulate::wire::plan::Number;
+use visulate::wire::line::{Line, LineFormats, Lines};
+use visulate::wire::plan::{Fields, Number};
 use visulate::wire::segment::Segment;
+use visulate::wire::template;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -92,6 +94,48 @@ fn tally(c: &mut Criterion) {
     group.finish();
 }
 
+/// Lines of text logs become fields, and are counted.
+fn lines(c: &mut Criterion) {
+    let mut group = c.benchmark_group("lines");
+    let text = |name: &str| {
+        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/captures/{name}.logcat.txt.zst"));
+        zstd::decode_all(std::fs::File::open(path).unwrap()).unwrap()
+    };
+    let squid = text("ats-8.1-collation-reconnect.conn0");
+    let welf = text("ats-8.1-collation-many-objects.conn3-welf-text-filtered");
+    let of_welf = r#"id=firewall time="%<cqtd> %<cqtt>" fw=%<phn> pri=6 proto=%<cqus> duration=%<ttmsf> sent=%<psql> rcvd=%<cqhl> src=%<chi> dst=%<shi> dstname=%<shn> user=%<caun> op=%<cqhm> arg="%<cqup>" result=%<pssc> ref="%<{Referer}cqh>" agent="%<{user-agent}cqh>" cache=%<crc>"#;
+    for (name, text, format) in [("squid", &squid, "squid"), ("WELF", &welf, of_welf)] {
+        let plan = LineFormats::new(template::parse_or_named(format).unwrap()).unwrap().choose(text);
+        let count = Lines::default().split(text).count() as u64;
+        group.throughput(Throughput::Elements(count));
+        group.bench_function(format!("{name} lines"), |b| {
+            b.iter(|| {
+                let (mut lines, mut fields, mut bytes) = (Lines::default(), Fields::default(), 0);
+                for line in lines.split(black_box(text)) {
+                    let Line::Whole(line) = line else { continue };
+                    if plan.read_into(&mut fields, line).is_some() {
+                        bytes += fields.number(Number::Bytes);
+                    }
+                }
+                assert!(black_box(bytes) > 0);
+            });
+        });
+        group.bench_function(format!("{name} lines, read and counted"), |b| {
+            let caps = Caps::new(256 << 20, 1);
+            let mut shard = Shard::new(0, &caps, &Seed::default());
+            let node = shard.node(b"edge-01.example.net", "file");
+            let (mut lines, mut part) = (Lines::default(), Part::default());
+            b.iter(|| {
+                shard.lines(lines.split(text), &plan, node, 1_795_460_600_000);
+                part.clear();
+                shard.hand_over(&mut part, 1, false);
+                assert_eq!(part.entries.received(), count);
+            });
+        });
+    }
+    group.finish();
+}
+
 /// The parts of a full tick are added to the merger's tables.
 fn merger(c: &mut Criterion) {
     let input = input();
@@ -122,5 +166,5 @@ fn merger(c: &mut Criterion) {
     assert_eq!(sites.total.all_requests() % ENTRIES, 0);
 }
 
-criterion_group!(benches, decode, tally, merger);
+criterion_group!(benches, decode, tally, lines, merger);
 criterion_main!(benches);

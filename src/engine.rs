@@ -10,7 +10,7 @@ use crate::merger::{self, Merger};
 use crate::secret::Secret;
 use crate::source::{self, Reader, Source};
 use crate::tally::door::Door;
-use crate::tally::{Caps, table::Seed};
+use crate::tally::{Caps, HostFrom, table::Seed};
 
 /// How long stopping waits for connections that go on sending.
 const DRAIN: Duration = Duration::from_secs(2);
@@ -20,6 +20,8 @@ const DRAIN: Duration = Duration::from_secs(2);
 pub struct Config {
     /// Bound collation listeners.
     pub collation: Vec<TcpListener>,
+    /// Files to follow.
+    pub tails: source::tail::Tails,
     /// How many workers.
     pub workers: usize,
     /// Cores to pin them to; empty: none.
@@ -30,10 +32,10 @@ pub struct Config {
     pub secret: Secret,
     /// What strangers may do.
     pub limits: source::Limits,
-    /// Log files to follow.
-    pub tail: source::tail::Files,
     /// The byte budget.
     pub memory: u64,
+    /// Whose host counts.
+    pub host_from: HostFrom,
     /// The engine's clock.
     pub clock: Clock,
 }
@@ -66,13 +68,14 @@ impl Engine {
         })?;
         let source = Source::spawn(source::Config {
             listeners: config.collation,
+            tails: config.tails,
             links,
             cores: config.cores,
             reader: config.reader,
             secret: config.secret,
             limits: config.limits,
-            tail: config.tail,
             caps,
+            host_from: config.host_from,
             seed,
             clock: config.clock,
             door,

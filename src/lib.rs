@@ -20,20 +20,26 @@
 //! | `view` | from a snapshot, what one subscription shows, and what changed since | `wire`, `tally`, `merger` |
 //! | `page` | the embedded page, the live stream, the JSON API, metrics and health | `tally`, `merger`, `view` |
 //! | `engine` | source and merger put together, started and stopped in order | `tally`, `source`, `merger`, `clock`, `secret` |
+//! | `report` | figures from log files | `wire`, `source`, `system` |
 //! | `replay` | sends captured streams again | `wire`, `secret` |
 //! | `demo` | made-up traffic, and the connections it comes over | `wire`, `secret` |
 //! | `clock` | the engine's one clock | nothing |
 //! | `secret` | the secret that nodes must say: where it is from, and comparing it | `wire` |
+//! | `cat` | prints the entries of files as Traffic Server does, or as JSON | `wire`, `source`, `parallel`, `system` |
+//! | `parallel` | work on many items at once, results in order | nothing |
 //! | `system` | what this process may use of the machine | nothing |
 //! | `cli` | commands and options | everything |
 
+pub mod cat;
 pub mod cli;
 pub mod clock;
 pub mod demo;
 pub mod engine;
 pub mod merger;
 pub mod page;
+pub mod parallel;
 pub mod replay;
+pub mod report;
 pub mod secret;
 pub mod source;
 pub mod system;

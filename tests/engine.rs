@@ -4,149 +4,14 @@
 mod common;
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::process::Command;
+use std::time::Instant;
 
+use common::program::{PATIENCE, Program};
 use common::{Capture, Totals, capture, collation};
 use proptest::prelude::*;
-use serde_json::Value;
-
-/// More than anything here takes.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// A running program.
-struct Program {
-    child: Child,
-    collation: SocketAddr,
-    http: SocketAddr,
-    log: std::sync::mpsc::Receiver<String>,
-}
-
-impl Program {
-    fn start(options: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_visulate"))
-            .args([
-                "serve",
-                "--collation",
-                "127.0.0.1:0",
-                "--http",
-                "127.0.0.1:0",
-                "--memory",
-                "256M",
-                "--workers",
-                "2",
-            ])
-            .args(options)
-            .env_remove("VISULATE_SECRET")
-            .stdin(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
-        let (mut collation, mut http) = (None, None);
-        while collation.is_none() || http.is_none() {
-            let line = lines.next().expect("the program ended at once");
-            let after =
-                |mark: &str| line.split_once(mark).map(|(_, rest)| rest.split(',').next().unwrap().parse().unwrap());
-            collation = collation.or(after("log collation on "));
-            http = http.or(after("the page is at http://"));
-        }
-        let (sender, log) = std::sync::mpsc::channel();
-        std::thread::spawn(move || lines.for_each(|line| drop(sender.send(line))));
-        Self { child, collation: collation.unwrap(), http: http.unwrap(), log }
-    }
-
-    fn get(&self, path: &str) -> (u16, String) {
-        let mut stream = TcpStream::connect(self.http).unwrap();
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.http).unwrap();
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).unwrap();
-        let answer = String::from_utf8(answer).unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
-    }
-
-    fn json(&self, path: &str) -> Value {
-        let (status, body) = self.get(path);
-        assert_eq!(status, 200, "{path}: {body}");
-        serde_json::from_str(&body).unwrap()
-    }
-
-    /// The first summary with which `enough` is content.
-    fn summary(&self, enough: impl Fn(&Value) -> bool) -> Value {
-        let until = Instant::now() + PATIENCE;
-        loop {
-            let summary = self.json("/api/v1/summary");
-            if enough(&summary) {
-                return summary;
-            }
-            assert!(Instant::now() < until, "waited in vain: {summary}");
-        }
-    }
-
-    fn received(&self, entries: u64) -> Value {
-        self.summary(|summary| summary["entries"]["received"] == entries)
-    }
-
-    /// A dimension's rows, once its table has all of these requests.
-    fn top(&self, dimension: &str, requests: u64) -> Totals {
-        let until = Instant::now() + PATIENCE;
-        loop {
-            let top = self.json(&format!("/api/v1/top?dimension={dimension}&limit=100000"));
-            if top["total"]["requests"] == requests {
-                return rows(&top);
-            }
-            assert!(Instant::now() < until, "{dimension}: waited in vain for {requests}: {}", top["total"]);
-        }
-    }
-
-    fn connect(&self) -> TcpStream {
-        TcpStream::connect(self.collation).unwrap()
-    }
-
-    fn send(&self, bytes: &[u8]) {
-        self.connect().write_all(bytes).unwrap();
-    }
-
-    fn rejected(&self, cause: &str) -> (u64, u64) {
-        let rejected = &self.json("/api/v1/summary")["rejected"][cause];
-        (rejected["connections"].as_u64().unwrap(), rejected["segments"].as_u64().unwrap())
-    }
-
-    fn terminate(mut self) -> Vec<String> {
-        let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
-        assert!(self.child.wait().unwrap().success());
-        self.log.iter().collect()
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// The rows of an answer, which add up to its total with the others.
-fn rows(top: &Value) -> Totals {
-    let mut sums = (0, 0);
-    let pair = |row: &Value| (row["requests"].as_u64().unwrap(), row["bytes"].as_u64().unwrap());
-    let rows: Totals = top["rows"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|row| (row["key"].as_str().unwrap().to_owned(), pair(row)))
-        .collect();
-    for (requests, bytes) in rows.values().copied().chain([pair(&top["other"])]) {
-        sums = (sums.0 + requests, sums.1 + bytes);
-    }
-    assert_eq!(sums, pair(&top["total"]), "rows and others add up");
-    rows
-}
 
 fn times(totals: &Totals, factor: u64) -> Totals {
     totals.iter().map(|(key, (requests, bytes))| (key.clone(), (requests * factor, bytes * factor))).collect()
@@ -414,35 +279,4 @@ fn wrong_usage_is_told_and_exits_with_2() {
     let (code, text) = run(&["--collation", &taken.local_addr().unwrap().to_string(), "--http", "127.0.0.1:0"]);
     assert_eq!(code, Some(1), "{text}");
     assert!(text.contains("is another engine running?"), "{text}");
-}
-
-#[test]
-fn a_tailed_log_is_a_node_by_its_name_and_path() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("squid.blog");
-    let capture = capture("ats-8.1-collation-squid");
-    for reader in ["uring", "epoll"] {
-        let pattern = folder.path().join("*.blog");
-        let program = Program::start(&["--reader", reader, "--tail", pattern.to_str().unwrap()]);
-        // Found by its pattern, read from its start, counted as from a connection.
-        std::fs::write(&path, capture.log()).unwrap();
-        check(&program, &capture, 1);
-        let nodes = program.json("/api/v1/nodes");
-        let node = &nodes["rows"][0];
-        assert_eq!(nodes["rows"].as_array().unwrap().len(), 1);
-        assert_eq!(node["key"], format!("{}@file", capture.source_host));
-        assert_eq!((&node["name"], node["connections"].as_u64()), (&Value::from(&*capture.source_host), Some(1)));
-        assert_eq!(node["address"], path.to_str().unwrap());
-        assert_eq!(node["requests"], capture.entries);
-        assert_eq!(program.top("node", capture.entries).keys().collect::<Vec<_>>(), [node["key"].as_str().unwrap()]);
-        std::fs::remove_file(&path).unwrap();
-        program.terminate();
-    }
-}
-
-#[test]
-fn a_pattern_that_is_none_is_wrong_usage() {
-    let output = Command::new(env!("CARGO_BIN_EXE_visulate")).args(["serve", "--tail", "a[b"]).output().unwrap();
-    assert_eq!(output.status.code(), Some(2));
-    assert!(String::from_utf8(output.stderr).unwrap().contains("--tail a[b"));
 }

@@ -15,7 +15,7 @@ use visulate::engine::{Config, Engine};
 use visulate::merger::Snapshot;
 use visulate::replay::{Input, Options, SendError, Times, Until, send};
 use visulate::secret::Secret;
-use visulate::source::{Choice, Limits, Reader, tail::Files};
+use visulate::source::{Choice, Limits, Reader};
 use visulate::tally::Measure;
 use visulate::wire::format::Formats;
 use visulate::wire::segment::Segment;
@@ -27,13 +27,14 @@ fn engine(secret: &[u8], clock: Clock) -> (Engine, SocketAddr) {
     listener.set_nonblocking(true).unwrap();
     let engine = Engine::start(Config {
         collation: vec![listener],
+        tails: Default::default(),
         workers: 2,
         cores: vec![],
         reader: Reader::probe(Choice::Auto).unwrap(),
         secret: Secret::new(secret).unwrap(),
         limits: Limits::default(),
-        tail: Files::default(),
         memory: 256 << 20,
+        host_from: visulate::tally::HostFrom::Origin,
         clock,
     })
     .unwrap();

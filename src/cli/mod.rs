@@ -1,4 +1,4 @@
-//! The command line: `visulate [serve]`, `visulate replay`, `visulate demo`.
+//! The command line: `visulate [serve]`, `visulate cat`, `visulate report`, `visulate replay`, `visulate demo`.
 
 mod config;
 mod demo;
@@ -33,8 +33,14 @@ enum Command {
     /// Twelve nodes, 10 000 clients and 2 000 sites; two minutes after it goes on in real time one origin turns to 503.
     /// The collation and page addresses default to loopback.
     Demo(Box<demo::DemoArgs>),
+    /// Print the entries of binary logs, as traffic_logcat does or as JSON
+    ///
+    /// The text is byte for byte that of traffic_logcat, in this machine's time zone (or TZ's), without its limits on lines and
+    /// segments. Damaged parts are left out and named on the standard error, and the exit code is then 1.
+    Cat(crate::cat::Args),
     /// Send recorded streams to an engine, as fast as it takes them or at a rate
     Replay(crate::replay::Args),
+    Report(Box<crate::report::Args>),
 }
 
 /// Exit code of wrong usage.
@@ -47,7 +53,9 @@ pub fn run() -> ExitCode {
         None => serve::run(cli.serve),
         Some(Command::Serve(args)) => serve::run(*args),
         Some(Command::Demo(args)) => demo::run(*args),
+        Some(Command::Cat(args)) => crate::cat::run(&args),
         Some(Command::Replay(args)) => crate::replay::run(&args),
+        Some(Command::Report(args)) => crate::report::run(&args),
     }
 }
 

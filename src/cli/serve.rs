@@ -19,6 +19,7 @@ use crate::page::{self, Page};
 use crate::secret::{FindError, Secret, SecretArgs};
 use crate::source::{self, Choice, Reader};
 use crate::system;
+use crate::tally::HostFrom;
 
 /// Port of log collation.
 pub const COLLATION_PORT: u16 = 8085;
@@ -38,6 +39,15 @@ pub struct ServeArgs {
     #[arg(long, value_name = "ADDR")]
     pub http: Vec<String>,
 
+    /// Growing binary log (.blog) to follow, across rotation, from its end on; may be a pattern in quotes; repeatable. This is how
+    /// Traffic Server 9 and later are read, which no longer send their logs
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub tail: Vec<String>,
+
+    /// Read followed files that are there at the start from their start
+    #[arg(long)]
+    pub from_start: bool,
+
     /// Host name under which browsers may ask for the page, besides addresses, localhost and this machine's name; repeatable
     #[arg(long, value_name = "NAME")]
     pub allow_host: Vec<String>,
@@ -54,15 +64,6 @@ pub struct ServeArgs {
     /// The secret; for tests, since every local user can read the command line
     #[arg(long, value_name = "S", conflicts_with = "secret_file", value_parser = crate::secret::parse)]
     pub secret: Option<Secret>,
-
-    /// Log file to follow as it grows, across rotation: what Traffic Server 9 and later, which send nothing, write in binary (.blog); a pattern
-    /// such as '/var/log/trafficserver/*.blog' follows files that appear later, too; repeatable
-    #[arg(long, value_name = "FILE", num_args = 1..)]
-    pub tail: Vec<String>,
-
-    /// Count what is in the files of --tail already, too; without it, from their end on
-    #[arg(long)]
-    pub from_start: bool,
 
     /// Reading threads, each on a core of its own [default: one for each usable core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
@@ -83,6 +84,11 @@ pub struct ServeArgs {
     /// Folder of this engine's data; created if need be, and locked
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
+
+    /// Whose host counts where Traffic Server maps one to another, as reverse proxies do: client takes what the client asked for, from the
+    /// first of cquuh, cquuc, {Host}cqh that the log has; origin what Traffic Server asked for [default: origin]
+    #[arg(long, value_name = "WHOSE")]
+    pub host_from: Option<HostFromArg>,
 
     /// How many nodes should be there: those never seen are counted as missing
     #[arg(long, value_name = "N")]
@@ -142,6 +148,25 @@ pub enum ReaderArg {
     Epoll,
 }
 
+/// `--host-from`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HostFromArg {
+    /// The host that the client asked for
+    Client,
+    /// The host that Traffic Server asked for
+    Origin,
+}
+
+impl From<HostFromArg> for HostFrom {
+    fn from(arg: HostFromArg) -> Self {
+        match arg {
+            HostFromArg::Client => Self::Client,
+            HostFromArg::Origin => Self::Origin,
+        }
+    }
+}
+
 /// `--statistics`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -167,18 +192,19 @@ impl ServeArgs {
         Self {
             collation: list(self.collation, other.collation),
             http: list(self.http, other.http),
+            tail: list(self.tail, other.tail),
+            from_start: self.from_start || other.from_start,
             allow_host: list(self.allow_host, other.allow_host),
             allow_origin: list(self.allow_origin, other.allow_origin),
             // A file on the command line goes before a secret in the configuration.
             secret: self.secret.or(if self.secret_file.is_some() { None } else { other.secret }),
             secret_file: self.secret_file.or(other.secret_file),
-            tail: list(self.tail, other.tail),
-            from_start: self.from_start || other.from_start,
             workers: self.workers.or(other.workers),
             reader: self.reader.or(other.reader),
             memory: self.memory.or(other.memory),
             statistics: self.statistics.or(other.statistics),
             data_dir: self.data_dir.or(other.data_dir),
+            host_from: self.host_from.or(other.host_from),
             expect_nodes: self.expect_nodes.or(other.expect_nodes),
             max_segment: self.max_segment.or(other.max_segment),
             max_connections: self.max_connections.or(other.max_connections),
@@ -304,8 +330,6 @@ pub fn start(args: &ServeArgs, clock: Clock) -> Result<Running, Failure> {
     };
     let reader = Reader::probe(choice).map_err(Failure::failed)?;
     tracing::info!("reading by {}", reader.describe());
-    let tail = source::tail::Files::new(&args.tail, args.from_start)
-        .map_err(|error| Failure::usage(format!("--tail {error}")))?;
     let collation = collation_listeners(&args.collation)?;
     let http = listeners("--http", &args.http, PAGE_PORT, &[SocketAddr::from((Ipv4Addr::LOCALHOST, PAGE_PORT))])?;
     let cores = system::usable_cores();
@@ -340,13 +364,14 @@ pub fn start(args: &ServeArgs, clock: Clock) -> Result<Running, Failure> {
     }
     let engine = Engine::start(engine::Config {
         collation,
+        tails: source::tail::Tails { patterns: args.tail.clone(), from_start: args.from_start },
         workers,
         cores,
         reader,
         secret: secret.clone(),
         limits: args.limits(),
-        tail,
         memory,
+        host_from: args.host_from.map_or_else(HostFrom::default, HostFrom::from),
         clock,
     })
     .map_err(|error| Failure::failed(format!("the engine can't start: {error}")))?;

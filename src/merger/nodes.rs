@@ -17,7 +17,7 @@ const SILENT_MS: u64 = 15_000;
 /// A connected node that sent nothing for so long, or 10 times its usual interval, is idle.
 const IDLE_MS: u64 = 30_000;
 
-/// Log objects, and files, listed for one node.
+/// Log objects listed for one node.
 const LOGS_MAX: usize = 32;
 
 #[derive(Debug, Default)]
@@ -26,6 +26,7 @@ struct Known {
     by_worker: Vec<NodeUpdate>,
     rejected: Rejected,
     logs: Vec<String>,
+    /// Files that it is read from.
     paths: Vec<String>,
     /// When its last connection went.
     gone_since: Option<u64>,
@@ -52,8 +53,8 @@ impl Nodes {
             .entry(row)
             .or_insert_with(|| Known { by_worker: vec![NodeUpdate::default(); workers], ..Known::default() });
         known.rejected.merge(&update.rejected);
-        for (list, new) in [(&mut known.logs, &update.logs), (&mut known.paths, &update.paths)] {
-            for text in new {
+        for (list, more) in [(&mut known.logs, &update.logs), (&mut known.paths, &update.paths)] {
+            for text in more {
                 if list.len() < LOGS_MAX && !list.contains(text) {
                     list.push(text.clone());
                 }
@@ -120,19 +121,6 @@ impl Known {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_node_read_from_files_has_their_paths_for_an_address() {
-        let mut nodes = Nodes::new(2);
-        let update = |paths: &[&str]| NodeUpdate {
-            connections: 1,
-            paths: paths.iter().map(|path| (*path).to_owned()).collect(),
-            ..NodeUpdate::default()
-        };
-        nodes.update(0, 0, &update(&["/log/a.blog"]), 1);
-        nodes.update(0, 1, &update(&["/log/b.blog", "/log/a.blog"]), 1);
-        assert_eq!(nodes.known[&0].paths, ["/log/a.blog", "/log/b.blog"]);
-    }
 
     #[test]
     fn states_follow_connection_arrival_and_lag() {

@@ -112,7 +112,7 @@ pub struct Node {
     pub id: u32,
     /// Source host name of its segments (bytes as sent, bounded).
     pub name: Vec<u8>,
-    /// Address of the peer without its port; of a node whose logs are read from files, their paths.
+    /// Address of the peer without its port, or a path.
     pub address: String,
     /// Open connections.
     pub connections: u32,

@@ -7,11 +7,12 @@
 use std::ops::Range;
 
 use super::input::Input;
-use crate::wire::bytes::i64_at;
 use crate::wire::fields::{self, Framing, Term};
-use crate::wire::format::{Formats, stored_len};
+use crate::wire::format::Formats;
 use crate::wire::frame::HEAD;
-use crate::wire::segment::{ENTRY_HEADER_LEN, Segment};
+use crate::wire::layout::{EntryHeader, Ints, Layout};
+use crate::wire::segment::Segment;
+use crate::wire::value::stored_len;
 
 /// Where a segment's low and high time stamps are.
 const TIMESTAMPS_AT: [usize; 2] = [20, 24];
@@ -25,6 +26,8 @@ enum Unit {
     Seconds,
     /// i64, milliseconds.
     Milliseconds,
+    /// As 2.0.0 to 2.1.0 stored it: u32, big-endian, seconds.
+    Short,
 }
 
 /// All times of an input, in the order of their places.
@@ -62,10 +65,12 @@ impl Times {
             }
             let slot = &mut bytes[at - place.start..];
             match unit {
-                Unit::Stamp => {
+                Unit::Stamp | Unit::Short => {
                     let slot = slot.first_chunk_mut::<4>().expect("a place is inside its message");
-                    let time = i64::from(u32::from_le_bytes(*slot)).saturating_add(seconds);
-                    *slot = (time.clamp(0, u32::MAX.into()) as u32).to_le_bytes();
+                    let is_stamp = *unit == Unit::Stamp;
+                    let time = if is_stamp { u32::from_le_bytes(*slot) } else { u32::from_be_bytes(*slot) };
+                    let time = i64::from(time).saturating_add(seconds).clamp(0, u32::MAX.into()) as u32;
+                    *slot = if is_stamp { time.to_le_bytes() } else { time.to_be_bytes() };
                 }
                 Unit::Seconds | Unit::Milliseconds => {
                     let slot = slot.first_chunk_mut::<8>().expect("a place is inside its message");
@@ -78,6 +83,10 @@ impl Times {
     }
 
     fn add(&mut self, segment: &Segment<'_>, start: usize, formats: &mut Formats) {
+        // An input holds none of big-endian writers, nor converted ones.
+        if segment.layout().words != Layout::USUAL.words {
+            return;
+        }
         let (low, high) = segment.timestamps();
         for (time, at) in [low, high].into_iter().zip(TIMESTAMPS_AT) {
             if time != 0 {
@@ -86,23 +95,24 @@ impl Times {
         }
         let slots = formats.of(segment).ok().map(|format| {
             let plan = format.plan(segment);
-            Slots::of(format.field_list(), plan.framings())
+            Slots::of(format.field_list(), plan.framings(), plan.ints())
         });
+        let entries = segment.layout().entries;
+        let unit = if entries == EntryHeader::E12 { Unit::Stamp } else { Unit::Seconds };
         let mut at = start + segment.data_offset();
         for entry in segment.entries() {
-            self.places.push((at, Unit::Seconds));
+            self.places.push((at, unit));
             self.newest = self.newest.max(Some(entry.seconds));
-            at += ENTRY_HEADER_LEN;
             if let Some(slots) = &slots {
-                slots.find(entry.payload, at, &mut self.places);
+                slots.find(entry.payload, at + entries.values_at(), &mut self.places);
             }
-            at += entry.payload.len();
+            at += entries.overhead() + entry.payload.len();
         }
     }
 }
 
 /// The fields of a format: how each is stored, and whether it is a time.
-struct Slots(Vec<Slot>);
+struct Slots(Vec<Slot>, Ints);
 
 struct Slot {
     framing: Framing,
@@ -111,13 +121,13 @@ struct Slot {
 }
 
 impl Slots {
-    fn of(field_list: &str, framings: &[Framing]) -> Self {
+    fn of(field_list: &str, framings: &[Framing], ints: Ints) -> Self {
         let slot = |(symbol, framing): (&str, &Framing)| Slot {
             framing: *framing,
-            unit: unit(symbol),
+            unit: unit(symbol).map(|unit| if ints == Ints::Short { Unit::Short } else { unit }),
             is_scheme: fields::without_slice(symbol) == "cqus",
         };
-        Self(field_list.split(',').zip(framings).map(slot).collect())
+        Self(field_list.split(',').zip(framings).map(slot).collect(), ints)
     }
 
     /// Adds the places of an entry's times, whose payload is at `start`; none if the length test fails.
@@ -139,18 +149,18 @@ impl Slots {
         let mut at = 0;
         for slot in &self.0 {
             let rest = payload.get(at..)?;
-            let mut len = stored_len(slot.framing, rest)?;
+            let mut len = stored_len(slot.framing, rest, self.1)?;
             if slot.is_scheme && rest.starts_with(b"UNKNOWN\0") {
                 len += extra;
             }
             let value_at = match slot.framing {
                 Framing::Int => Some(0),
                 // Selector -2: the last term, in its own framing.
-                Framing::Fallback(Term::Int) if i64_at(rest, 0) == Some(-2) => Some(8),
+                Framing::Fallback(Term::Int) if self.1.at(rest, 0) == Some(-2) => Some(8),
                 _ => None,
             };
             if let (Some(unit), Some(value_at)) = (slot.unit, value_at)
-                && i64_at(rest, value_at)? != 0
+                && self.1.at(rest, value_at)? != 0
             {
                 places.push((start + at + value_at, unit));
             }
@@ -180,6 +190,7 @@ fn unit(symbol: &str) -> Option<Unit> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::bytes::i64_at;
     use crate::wire::encode::{Header, SegmentWriter, Value};
 
     const T: i64 = 1_700_000_000;

@@ -1,40 +1,66 @@
-//! Inputs as blocks: `.blog` files and captured streams of any size, cut into runs of whole segments, in order.
+//! Inputs as blocks: `.blog` files and captured streams, cut into runs of whole segments, in order.
 //!
-//! A thread of its own reads ahead ([`read`]): files by io_uring, several reads in flight, else by plain reads; gzip and zstd are unpacked on
-//! the way. What a read brought becomes the bytes of a block as it is; only a segment that lies across two reads is put together
-//! ([`assemble`]). What is no segment is skipped and reported, and an input that ends inside a segment says so.
+//! A thread reads ahead: regular files by io_uring with several reads in flight, everything else (compressed files, pipes, the
+//! standard input) by plain reads. A read lands in the block that is handed out; only the tail of a segment that a block's end cut is
+//! copied, to the space before the next read.
 
-mod assemble;
-mod read;
-
-#[cfg(test)]
-mod tests;
-
-use std::io;
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{self, Read};
 use std::ops::Range;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::Receiver;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 
-use crate::wire::resync::SEGMENT_MAX;
+use super::reader::uring_runtime;
+use crate::wire::resync::{Found, SEGMENT_MAX, Scanner};
 
-pub(super) use assemble::Assembler;
+/// Bytes of a read.
+const READ: usize = 1 << 20;
 
-/// A run of whole segments of one input.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Space before a read, for the tail of the block before it: holds what is cut of usual segments.
+const HEADROOM: usize = 64 << 10;
+
+/// Reads in flight.
+const READS: usize = 4;
+
+/// Blocks that wait for whoever works on them.
+const WAITING: usize = 4;
+
+/// A run of whole segments of one input. When it is dropped, its buffer is read into again.
+#[derive(Debug)]
 pub struct Block {
     /// Number of the block, from 0, in the order of the input.
     pub index: u64,
-    /// Where it begins: byte offset in the (decompressed) input.
+    /// Byte offset in the (decompressed) input of the first of `bytes`.
     pub offset: u64,
-    /// Its bytes.
+    /// Its bytes; those that belong to no segment may be anything.
     pub bytes: Vec<u8>,
-    /// Where in `bytes` each segment lies; between and around them may be what is no segment, or belongs to one of another block. The last block
-    /// may have none.
+    /// Where in `bytes` each segment lies.
     pub segments: Vec<Range<usize>>,
-    /// What was skipped before, between or behind these segments, and is in no block before.
+    /// What was skipped before the end of this block, and not told of in one before.
     pub damage: Vec<Damage>,
+    home: Option<Sender<Vec<u8>>>,
+}
+
+impl Block {
+    /// The first block of an input, `offset` bytes from its start.
+    pub fn new(offset: u64, bytes: Vec<u8>, segments: Vec<Range<usize>>, damage: Vec<Damage>) -> Self {
+        Self { index: 0, offset, bytes, segments, damage, home: None }
+    }
+
+    /// The segments of the block.
+    pub fn segments(&self) -> impl Iterator<Item = &[u8]> {
+        self.segments.iter().map(|place| &self.bytes[place.clone()])
+    }
+}
+
+impl Drop for Block {
+    fn drop(&mut self) {
+        if let Some(home) = &self.home {
+            // The reader may have ended.
+            let _ = home.send(std::mem::take(&mut self.bytes));
+        }
+    }
 }
 
 /// Bytes of an input that are no segment.
@@ -48,49 +74,22 @@ pub struct Damage {
     pub cut: bool,
 }
 
-/// Bytes of a read, and so of a block whose segments are shorter.
-const CHUNK: usize = 1 << 20;
-
-/// Room behind them for the rest of a segment that lies across two reads: several of the default size.
-const ROOM: usize = 64 << 10;
-
-/// Blocks that wait for whoever takes them.
-const AHEAD: usize = 2;
-
-/// Buffers that are kept for the next reads.
-const SPARE: usize = 16;
-
-/// How to read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Options {
-    /// The longest segment that is taken.
-    pub segment_max: usize,
-    /// Read files by io_uring, where it can be had.
-    pub uring: bool,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self { segment_max: SEGMENT_MAX, uring: true }
+impl std::fmt::Display for Damage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { offset, len, .. } = self;
+        if self.cut {
+            write!(f, "the last segment, at offset {offset}, is cut off: {len} bytes of it are there")
+        } else {
+            write!(f, "{len} bytes at offset {offset} are no log segment: skipped")
+        }
     }
 }
 
 /// The blocks of one input.
 #[derive(Debug)]
 pub struct Blocks {
-    blocks: Receiver<Message>,
-    ended: bool,
+    blocks: Receiver<io::Result<Block>>,
     len: Option<u64>,
-    read: Arc<AtomicU64>,
-    buffers: Buffers,
-}
-
-/// What the reading thread says.
-#[derive(Debug)]
-enum Message {
-    Block(Block),
-    Failed(io::Error),
-    End,
 }
 
 impl Blocks {
@@ -101,49 +100,63 @@ impl Blocks {
     ///
     /// If it can't be read.
     pub fn open(path: &Path) -> io::Result<Self> {
-        Self::open_with(path, &Options::default())
+        if path == Path::new("-") {
+            return Self::from_reader(io::stdin());
+        }
+        let mut file = File::open(path)?;
+        let about = file.metadata()?;
+        if about.is_dir() {
+            return Err(io::Error::new(io::ErrorKind::IsADirectory, "is a folder: name the files in it"));
+        }
+        if !about.is_file() {
+            return Self::from_reader(file);
+        }
+        let mut magic = [0; 4];
+        let known = fill(&mut file, &mut magic)?;
+        io::Seek::rewind(&mut file)?;
+        match Packing::of(&magic[..known]) {
+            Some(packing) => Self::spawn(packing.unpacked(file)?, None),
+            None => {
+                let len = about.len();
+                Self::start(Some(len), move |recycled| match Uring::new(&file, len, recycled) {
+                    Ok(uring) => Source::Uring(uring),
+                    Err(recycled) => Source::Plain(Plain::new(Box::new(file), recycled)),
+                })
+            }
+        }
     }
 
-    /// The same, read in a way of one's own.
+    /// The same from anything that can be read.
     ///
     /// # Errors
     ///
     /// If it can't be read.
-    pub fn open_with(path: &Path, options: &Options) -> io::Result<Self> {
-        let (input, len) = read::open(path, options)?;
-        Self::spawn(input, len, options)
+    pub fn from_reader(mut reader: impl Read + Send + 'static) -> io::Result<Self> {
+        let mut magic = [0; 4];
+        let known = fill(&mut reader, &mut magic)?;
+        let whole = io::Cursor::new(magic).take(known as u64).chain(reader);
+        match Packing::of(&magic[..known]) {
+            Some(packing) => Self::spawn(packing.unpacked(whole)?, None),
+            None => Self::spawn(Box::new(whole), None),
+        }
     }
 
-    /// Reads from anywhere; unpacks nothing.
-    ///
-    /// # Errors
-    ///
-    /// If no thread can be had.
-    pub fn from_reader(reader: impl io::Read + Send + 'static, options: &Options) -> io::Result<Self> {
-        Self::spawn(read::Input::Stream(Box::new(reader)), None, options)
-    }
-
-    fn spawn(input: read::Input, len: Option<u64>, options: &Options) -> io::Result<Self> {
-        let (sender, blocks) = std::sync::mpsc::sync_channel(AHEAD);
-        let (read, buffers) = (Arc::new(AtomicU64::new(0)), Buffers::default());
-        let mut reading = read::Reading::new(options, sender, read.clone(), buffers.clone());
-        std::thread::Builder::new().name("blocks".into()).spawn(move || reading.run(input))?;
-        Ok(Self { blocks, ended: false, len, read, buffers })
-    }
-
-    /// Bytes of the input as it is stored; `None` if it has no end that is known (a pipe).
+    /// Bytes of the input, where that is known: for progress bars.
     pub fn len_hint(&self) -> Option<u64> {
         self.len
     }
 
-    /// How many of them have been read.
-    pub fn bytes_read(&self) -> u64 {
-        self.read.load(Ordering::Relaxed)
+    fn spawn(reader: Box<dyn Read + Send>, len: Option<u64>) -> io::Result<Self> {
+        Self::start(len, move |recycled| Source::Plain(Plain::new(reader, recycled)))
     }
 
-    /// Where to give blocks back.
-    pub fn buffers(&self) -> Buffers {
-        self.buffers.clone()
+    fn start(len: Option<u64>, source: impl FnOnce(Receiver<Vec<u8>>) -> Source + Send + 'static) -> io::Result<Self> {
+        let (sender, blocks) = sync_channel(WAITING);
+        let (home, recycled) = channel();
+        std::thread::Builder::new()
+            .name("reader".into())
+            .spawn(move || Cutter::new(sender, home).run(source(recycled)))?;
+        Ok(Self { blocks, len })
     }
 }
 
@@ -151,44 +164,258 @@ impl Iterator for Blocks {
     type Item = io::Result<Block>;
 
     fn next(&mut self) -> Option<io::Result<Block>> {
-        if self.ended {
-            return None;
+        self.blocks.recv().ok()
+    }
+}
+
+/// Reads until `bytes` are full or the input ends.
+fn fill(reader: &mut (impl Read + ?Sized), bytes: &mut [u8]) -> io::Result<usize> {
+    let mut count = 0;
+    while count < bytes.len() {
+        match reader.read(&mut bytes[count..]) {
+            Ok(0) => break,
+            Ok(more) => count += more,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
         }
-        let message = self.blocks.recv();
-        self.ended = !matches!(message, Ok(Message::Block(_)));
-        match message {
-            Ok(Message::Block(block)) => Some(Ok(block)),
-            Ok(Message::Failed(error)) => Some(Err(error)),
-            Ok(Message::End) => None,
-            Err(_) => Some(Err(io::Error::other("the reading thread ended before the input"))),
+    }
+    Ok(count)
+}
+
+/// How an input is compressed.
+#[derive(Clone, Copy, Debug)]
+enum Packing {
+    Gzip,
+    Zstd,
+}
+
+impl Packing {
+    fn of(magic: &[u8]) -> Option<Self> {
+        match magic {
+            [0x1f, 0x8b, ..] => Some(Self::Gzip),
+            [0x28, 0xb5, 0x2f, 0xfd] => Some(Self::Zstd),
+            _ => None,
+        }
+    }
+
+    /// All members or frames, one after the other.
+    fn unpacked(self, packed: impl Read + Send + 'static) -> io::Result<Box<dyn Read + Send>> {
+        Ok(match self {
+            Self::Gzip => Box::new(flate2::read::MultiGzDecoder::new(io::BufReader::with_capacity(READ / 4, packed))),
+            Self::Zstd => Box::new(zstd::Decoder::new(packed)?),
+        })
+    }
+}
+
+/// A buffer with a read in it, behind its headroom.
+struct Filled {
+    bytes: Vec<u8>,
+    /// How much was read; less than a read at the end only.
+    count: usize,
+}
+
+/// What fills buffers.
+enum Source {
+    Uring(Uring),
+    Plain(Plain),
+}
+
+impl Source {
+    fn next(&mut self) -> io::Result<Filled> {
+        match self {
+            Self::Uring(uring) => uring.next(),
+            Self::Plain(plain) => plain.next(),
         }
     }
 }
 
-/// Buffers that blocks were made of and that the next reads fill: giving them back saves the allocation, not doing so harms nothing.
-#[derive(Clone, Debug, Default)]
-pub struct Buffers(Arc<Mutex<Vec<Vec<u8>>>>);
+fn buffer(recycled: &Receiver<Vec<u8>>) -> Vec<u8> {
+    let mut bytes = recycled.try_recv().unwrap_or_default();
+    bytes.resize(HEADROOM + READ, 0);
+    bytes
+}
 
-impl Buffers {
-    /// Takes a block back that has been worked on.
-    pub fn give(&self, block: Block) {
-        self.put(block.bytes);
+/// Plain reads.
+struct Plain {
+    reader: Box<dyn Read + Send>,
+    recycled: Receiver<Vec<u8>>,
+}
+
+impl Plain {
+    fn new(reader: Box<dyn Read + Send>, recycled: Receiver<Vec<u8>>) -> Self {
+        Self { reader, recycled }
     }
 
-    pub(super) fn put(&self, mut bytes: Vec<u8>) {
-        // Those of huge segments would stay huge.
-        if (CHUNK..=2 * (CHUNK + ROOM)).contains(&bytes.capacity()) {
-            bytes.clear();
-            let mut spare = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            if spare.len() < SPARE {
-                spare.push(bytes);
+    fn next(&mut self) -> io::Result<Filled> {
+        let mut bytes = buffer(&self.recycled);
+        let count = fill(&mut *self.reader, &mut bytes[HEADROOM..])?;
+        Ok(Filled { bytes, count })
+    }
+}
+
+/// Reads in flight over io_uring.
+struct Uring {
+    in_flight: VecDeque<tokio::task::JoinHandle<io::Result<Filled>>>,
+    file: std::rc::Rc<tokio_uring::fs::File>,
+    next: u64,
+    len: u64,
+    recycled: Receiver<Vec<u8>>,
+    // Last: what is in flight is waited for before its buffers go.
+    runtime: tokio_uring::Runtime,
+}
+
+impl Uring {
+    /// Gives the recycled buffers back where io_uring can't be had.
+    fn new(file: &File, len: u64, recycled: Receiver<Vec<u8>>) -> Result<Self, Receiver<Vec<u8>>> {
+        let (Ok(runtime), Ok(file)) = (uring_runtime(), file.try_clone()) else { return Err(recycled) };
+        let file = std::rc::Rc::new(runtime.block_on(async { tokio_uring::fs::File::from_std(file) }));
+        Ok(Self { in_flight: VecDeque::new(), file, next: 0, len, recycled, runtime })
+    }
+
+    fn next(&mut self) -> io::Result<Filled> {
+        let Self { in_flight, file, next, len, recycled, runtime } = self;
+        runtime.block_on(async {
+            // The file's length when it was opened, and one read more: it may have grown.
+            while in_flight.len() < READS && (*next <= *len || in_flight.is_empty()) {
+                let (file, at, bytes) = (file.clone(), *next, buffer(recycled));
+                in_flight.push_back(tokio_uring::spawn(read(file, at, bytes)));
+                *next += READ as u64;
+            }
+            match in_flight.pop_front() {
+                Some(read) => read.await.unwrap_or_else(|error| Err(io::Error::other(error))),
+                None => Ok(Filled { bytes: Vec::new(), count: 0 }),
+            }
+        })
+    }
+}
+
+/// One read at an offset, whole but at the end of the file.
+async fn read(file: std::rc::Rc<tokio_uring::fs::File>, at: u64, mut bytes: Vec<u8>) -> io::Result<Filled> {
+    use tokio_uring::buf::BoundedBuf;
+    let mut count = 0;
+    while count < READ {
+        let (read, slice) = file.read_at(bytes.slice(HEADROOM + count..HEADROOM + READ), at + count as u64).await;
+        bytes = slice.into_inner();
+        match read {
+            Ok(0) => break,
+            Ok(more) => count += more,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(Filled { bytes, count })
+}
+
+/// Cuts reads at the ends of segments.
+struct Cutter {
+    sender: SyncSender<io::Result<Block>>,
+    home: Sender<Vec<u8>>,
+    scanner: Scanner,
+    /// What the last block left, and how many bytes it takes to go on.
+    rest: Vec<u8>,
+    needed: usize,
+    /// Bytes skipped, as long as more may join them.
+    skipped: Option<Damage>,
+    index: u64,
+}
+
+impl Cutter {
+    fn new(sender: SyncSender<io::Result<Block>>, home: Sender<Vec<u8>>) -> Self {
+        Self { sender, home, scanner: Scanner::new(SEGMENT_MAX), rest: vec![], needed: 0, skipped: None, index: 0 }
+    }
+
+    fn run(mut self, mut source: Source) {
+        loop {
+            let (filled, error) = match source.next() {
+                Ok(filled) => (filled, None),
+                Err(error) => (Filled { bytes: Vec::new(), count: 0 }, Some(error)),
+            };
+            let is_end = filled.count < READ;
+            // Whoever asked may have gone: then nothing is left to do.
+            if !self.cut(filled, is_end) {
+                return;
+            }
+            if let Some(error) = error {
+                let _ = self.sender.send(Err(error));
+            }
+            if is_end {
+                return;
             }
         }
     }
 
-    /// An empty buffer with room for a read and more.
-    pub(super) fn take(&self) -> Vec<u8> {
-        let spare = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        spare.unwrap_or_else(|| Vec::with_capacity(CHUNK + ROOM))
+    /// Hands out the segments that are whole now; false if nobody wants them.
+    fn cut(&mut self, filled: Filled, is_end: bool) -> bool {
+        let Filled { mut bytes, count } = filled;
+        let have = self.rest.len();
+        if have + count < self.needed && !is_end {
+            self.rest.extend_from_slice(&bytes[HEADROOM..HEADROOM + count]);
+            let _ = self.home.send(bytes);
+            return true;
+        }
+        let (start, end) = if have <= HEADROOM && bytes.len() >= HEADROOM {
+            bytes[HEADROOM - have..HEADROOM].copy_from_slice(&self.rest);
+            (HEADROOM - have, HEADROOM + count)
+        } else {
+            let behind = bytes.get(HEADROOM..HEADROOM + count).unwrap_or_default();
+            let mut joined = std::mem::take(&mut self.rest);
+            joined.extend_from_slice(behind);
+            bytes = joined;
+            (0, have + count)
+        };
+        let mut block = Block::new(0, Vec::new(), Vec::new(), Vec::new());
+        block.index = self.index;
+        block.home = Some(self.home.clone());
+        let first = self.scanner.offset();
+        let mut at = start;
+        loop {
+            let offset = self.scanner.offset();
+            match self.scanner.next(&bytes[at..end], is_end) {
+                Found::Segment { framing, len } => {
+                    block.damage.extend(self.skipped.take());
+                    block.segments.push(at + framing..at + framing + len);
+                    at += framing + len;
+                }
+                Found::Skip(len) => {
+                    let skipped = self.skipped.get_or_insert(Damage { offset, len: 0, cut: false });
+                    skipped.len += len as u64;
+                    at += len;
+                }
+                Found::Cut(len) => {
+                    block.damage.extend(self.skipped.take());
+                    block.damage.push(Damage { offset, len: len as u64, cut: true });
+                    at += len;
+                }
+                Found::Need(needed) => {
+                    self.needed = needed;
+                    break;
+                }
+                Found::End => {
+                    block.damage.extend(self.skipped.take());
+                    break;
+                }
+            }
+        }
+        self.rest.clear();
+        self.rest.extend_from_slice(&bytes[at..end]);
+        if block.segments.is_empty() && block.damage.is_empty() {
+            let _ = self.home.send(bytes);
+            return true;
+        }
+        // Before the first read lies room that no byte of the input fills.
+        let before = start.saturating_sub(usize::try_from(first).unwrap_or(usize::MAX));
+        if before > 0 {
+            bytes.drain(..before);
+            for place in &mut block.segments {
+                *place = place.start - before..place.end - before;
+            }
+        }
+        block.offset = first - (start - before) as u64;
+        block.bytes = bytes;
+        self.index += 1;
+        self.sender.send(Ok(block)).is_ok()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -31,27 +31,9 @@ pub struct Accepted {
     pub address: IpAddr,
 }
 
-/// What is dealt to a worker.
-#[derive(Debug)]
-pub enum Dealt {
-    /// A connection.
-    Connection(Accepted),
-    /// A file that is followed.
-    File(Tailed),
-}
-
 /// What workers tell the door.
 #[derive(Debug)]
 pub enum Event {
-    /// Bytes of a file were no segment.
-    Skipped {
-        /// Its path.
-        path: String,
-        /// Where they begin.
-        offset: u64,
-        /// How many they are.
-        len: u64,
-    },
     /// A connection has ended.
     Closed {
         /// Address of the peer.
@@ -94,22 +76,26 @@ impl Load {
         self.fresh.store(0, Ordering::Relaxed);
     }
 
-    /// A connection, or a file, was dealt to it.
-    pub fn opened(&self) {
-        self.connections.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// A connection, or a file, has ended.
+    /// A connection has ended.
     pub fn closed(&self) {
         self.connections.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-/// A worker, as the door sees it.
+/// What is dealt to a worker.
+#[derive(Debug)]
+pub enum Dealt {
+    /// A connection.
+    Connection(Accepted),
+    /// A file that grows.
+    File(Tailed),
+}
+
+/// A worker, as whoever deals sees it.
 #[derive(Clone, Debug)]
 pub struct Worker {
-    /// Where to send connections and files.
-    pub connections: UnboundedSender<Dealt>,
+    /// Where to send what it shall read.
+    pub dealt: UnboundedSender<Dealt>,
     /// Its load.
     pub load: Arc<Load>,
 }
@@ -235,10 +221,7 @@ impl Keeper {
                 return;
             }
         };
-        let Some(worker) = least_loaded(&self.workers) else { return };
-        worker.load.opened();
-        let accepted = Accepted { stream, peer: address.to_string(), address };
-        if worker.connections.send(Dealt::Connection(accepted)).is_ok() {
+        if deal(&self.workers, Dealt::Connection(Accepted { stream, peer: address.to_string(), address })) {
             self.open += 1;
             *self.by_address.entry(address).or_default() += 1;
         }
@@ -268,14 +251,6 @@ impl Keeper {
                 }
             }
             Event::Dropped { peer, cause, count } => self.say(&peer, cause, count),
-            Event::Skipped { path, offset, len } => {
-                if self.refusals.refuse(&path, Cause::Segment, 1, Instant::now()).is_some() {
-                    tracing::warn!(
-                        "{path}: {len} bytes at byte {offset} are no segment: skipped (cause {})",
-                        Cause::Segment.name()
-                    );
-                }
-            }
         }
     }
 
@@ -294,9 +269,16 @@ impl Keeper {
     }
 }
 
+/// Hands something to the least loaded worker; false if there is none any more.
+pub fn deal(workers: &[Worker], dealt: Dealt) -> bool {
+    let Some(worker) = least_loaded(workers) else { return false };
+    worker.load.connections.fetch_add(1, Ordering::Relaxed);
+    worker.dealt.send(dealt).is_ok()
+}
+
 /// The worker with the least load: bytes it reads now, and for each connection as much as a connection brings on average, so that
 /// connections that were just accepted weigh too.
-pub fn least_loaded(workers: &[Worker]) -> Option<&Worker> {
+fn least_loaded(workers: &[Worker]) -> Option<&Worker> {
     let loads = workers.iter().map(|worker| {
         let recent = worker.load.recent.load(Ordering::Relaxed) + worker.load.fresh.load(Ordering::Relaxed);
         (worker.load.connections.load(Ordering::Relaxed) as u64, recent)
@@ -328,7 +310,7 @@ mod tests {
             .iter()
             .map(|&(connections, recent)| {
                 let load = Load { connections: connections.into(), recent: recent.into(), fresh: 0.into() };
-                Worker { connections: tokio::sync::mpsc::unbounded_channel().0, load: Arc::new(load) }
+                Worker { dealt: tokio::sync::mpsc::unbounded_channel().0, load: Arc::new(load) }
             })
             .collect()
     }

@@ -1,17 +1,19 @@
 //! Where bytes come from: collation connections, read by one worker a core, and the only io_uring code.
 //!
 //! One thread accepts ([`door`]) and deals connections out; each worker ([`worker`]) owns its connections, its buffers and its tables.
-//! What fills a buffer ([`reader`]: io_uring or epoll) does not matter to what happens with the bytes ([`session`]). Log files that grow are
-//! followed ([`tail`]) and dealt out in the same way; files that are there are read as [`blocks`], or followed in one thread ([`follow`]).
+//! What fills a buffer ([`reader`]: io_uring or epoll) does not matter to what happens with the bytes ([`session`], and [`text`] for logs
+//! in text form).
 
 pub mod blocks;
 pub mod buffer;
 pub mod door;
-pub mod follow;
+pub mod file;
 pub mod log;
 pub mod reader;
 pub mod session;
+pub mod speaker;
 pub mod tail;
+pub mod text;
 pub mod worker;
 
 use std::io;
@@ -26,7 +28,7 @@ use crate::clock::Clock;
 use crate::secret::Secret;
 use crate::tally::link::Link;
 use crate::tally::table::Seed;
-use crate::tally::{Caps, door::Door};
+use crate::tally::{Caps, HostFrom, door::Door};
 
 pub use reader::{Choice, Reader};
 
@@ -62,6 +64,8 @@ impl Default for Limits {
 pub struct Config {
     /// Bound and listening.
     pub listeners: Vec<TcpListener>,
+    /// Files to follow.
+    pub tails: tail::Tails,
     /// One link to the merger for each worker.
     pub links: Vec<Link>,
     /// Cores to pin the workers to, in turn; empty: none.
@@ -72,10 +76,10 @@ pub struct Config {
     pub secret: Secret,
     /// What strangers may do.
     pub limits: Limits,
-    /// Files to follow.
-    pub tail: tail::Files,
     /// Caps of the tables and buffers.
     pub caps: Caps,
+    /// Whose host counts.
+    pub host_from: HostFrom,
     /// The process's hash seed.
     pub seed: Seed,
     /// The engine's clock.
@@ -90,7 +94,7 @@ pub struct Source {
     stop: watch::Sender<Stage>,
     threads: Vec<JoinHandle<()>>,
     door: JoinHandle<()>,
-    tail: Option<tail::Watching>,
+    tail: Option<JoinHandle<()>>,
     drained: std::sync::mpsc::Receiver<()>,
 }
 
@@ -119,7 +123,7 @@ impl Source {
         let mut threads = Vec::new();
         let mut handles = Vec::new();
         for (number, link) in config.links.into_iter().enumerate() {
-            let (connections, new) = tokio::sync::mpsc::unbounded_channel();
+            let (dealt, new) = tokio::sync::mpsc::unbounded_channel();
             let load = Arc::new(door::Load::default());
             let setup = worker::Setup {
                 number,
@@ -130,6 +134,7 @@ impl Source {
                 secret: config.secret.clone(),
                 limits: config.limits,
                 caps: config.caps,
+                host_from: config.host_from,
                 seed: config.seed.clone(),
                 clock: config.clock.clone(),
                 stopping: stopping.clone(),
@@ -146,9 +151,9 @@ impl Source {
             })?;
             ready.recv().map_err(|_| io::Error::other("a worker ended before it began"))??;
             threads.push(thread);
-            handles.push(door::Worker { connections, load });
+            handles.push(door::Worker { dealt, load });
         }
-        let tail = tail::spawn(config.tail, handles.clone())?;
+        let tail = tail::spawn(config.tails, handles.clone(), stopping.clone())?;
         let door = door::spawn(door::Setup {
             listeners: config.listeners,
             workers: handles,
@@ -163,9 +168,6 @@ impl Source {
 
     /// Closes the listeners and reads what has arrived; gives up on connections that go on sending after `patience`.
     pub fn drain(&self, patience: Duration) {
-        if let Some(tail) = &self.tail {
-            tail.stop();
-        }
         self.stop.send_replace(Stage::Drain);
         let deadline = std::time::Instant::now() + patience;
         for _ in &self.threads {
@@ -183,7 +185,7 @@ impl Source {
         }
         let _ = self.door.join();
         if let Some(tail) = self.tail {
-            tail.join();
+            let _ = tail.join();
         }
     }
 }

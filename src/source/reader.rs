@@ -90,52 +90,49 @@ pub fn uring_runtime() -> io::Result<tokio_uring::Runtime> {
     }
 }
 
-/// A file that one of the readers reads.
-pub trait File: Sized + 'static {
+/// A growing file that one of the readers reads.
+pub trait Grown: Sized + 'static {
     /// Takes over an open file, in the worker's thread.
     fn new(file: std::fs::File) -> Self;
 
-    /// Reads from an offset on, behind what is in `bytes`, which has room; gives it back with the number of new bytes, 0 at the end.
-    /// Must be awaited to its end.
-    fn read_at(&self, bytes: Vec<u8>, at: u64) -> impl Future<Output = (io::Result<usize>, Vec<u8>)>;
+    /// Reads from `offset` behind what is in `bytes`, which has room; gives it back with the number of new bytes, 0 at the end.
+    fn read_at(&self, bytes: Vec<u8>, offset: u64) -> impl Future<Output = (io::Result<usize>, Vec<u8>)>;
 }
 
-impl File for tokio_uring::fs::File {
+impl Grown for tokio_uring::fs::File {
     fn new(file: std::fs::File) -> Self {
         Self::from_std(file)
     }
 
-    async fn read_at(&self, bytes: Vec<u8>, at: u64) -> (io::Result<usize>, Vec<u8>) {
+    async fn read_at(&self, bytes: Vec<u8>, offset: u64) -> (io::Result<usize>, Vec<u8>) {
         use tokio_uring::buf::BoundedBuf;
         let have = bytes.len();
-        let (read, slice) = self.read_at(bytes.slice(have..), at).await;
+        let (read, slice) = self.read_at(bytes.slice(have..), offset).await;
         (read, slice.into_inner())
     }
 }
 
-/// Reads a file on tokio's pool: a disk may be slow, and a worker never waits for one.
-#[derive(Debug)]
-pub struct Pooled(std::sync::Arc<std::fs::File>);
-
-impl File for Pooled {
+/// Plain reads: epoll knows no files, and what a log has just got is in memory.
+impl Grown for std::fs::File {
     fn new(file: std::fs::File) -> Self {
-        Self(std::sync::Arc::new(file))
+        file
     }
 
-    async fn read_at(&self, mut bytes: Vec<u8>, at: u64) -> (io::Result<usize>, Vec<u8>) {
-        let file = self.0.clone();
-        let read = tokio::task::spawn_blocking(move || {
-            let read = rustix::io::pread(&*file, rustix::buffer::spare_capacity(&mut bytes), at);
-            (read.map_err(io::Error::from), bytes)
-        });
-        read.await.unwrap_or_else(|error| (Err(io::Error::other(error)), Vec::new()))
+    async fn read_at(&self, mut bytes: Vec<u8>, offset: u64) -> (io::Result<usize>, Vec<u8>) {
+        // Connections get their turn between two reads.
+        tokio::task::yield_now().await;
+        let (have, room) = (bytes.len(), bytes.capacity());
+        bytes.resize(room, 0);
+        let read = std::os::unix::fs::FileExt::read_at(self, &mut bytes[have..], offset);
+        bytes.truncate(have + *read.as_ref().unwrap_or(&0));
+        (read, bytes)
     }
 }
 
 /// A connected socket that one of the readers reads.
 pub trait Socket: Sized + 'static {
-    /// What reads files in the same runtime.
-    type File: File;
+    /// What reads files beside it.
+    type File: Grown;
 
     /// Takes over an accepted socket, in the worker's thread.
     fn new(stream: std::net::TcpStream) -> io::Result<Self>;
@@ -185,7 +182,7 @@ pub struct Epoll {
 }
 
 impl Socket for Epoll {
-    type File = Pooled;
+    type File = std::fs::File;
 
     fn new(stream: std::net::TcpStream) -> io::Result<Self> {
         stream.set_nonblocking(true)?;

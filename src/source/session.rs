@@ -1,16 +1,16 @@
-//! One connection's bytes, as they come: the secret, then segments, each counted as soon as it is whole.
+//! One connection's bytes, as they come: the secret, then segments, each counted as soon as it is whole. The order of the bytes of the
+//! first length holds for all (spec/collation-protocol.md 3).
 //!
 //! Knows nothing of sockets: bytes in a buffer come in, and what was used up, or why to close, goes out.
 
-use std::rc::Rc;
-
+use super::speaker::{Place, Speaker};
 use crate::secret::Secret;
 use crate::tally::rejected::Amount;
-use crate::tally::table::REFUSED;
 use crate::tally::{Cause, Shard};
-use crate::wire::format::{Format, Formats};
+use crate::wire::format::Formats;
 use crate::wire::frame::{self, Bounds, Frame, HEAD};
-use crate::wire::segment::{NAME_MAX, Segment, SegmentError, claimed_entries};
+use crate::wire::layout::Order;
+use crate::wire::segment::claimed_entries;
 
 /// So many dropped segments in a row end the connection.
 pub const DROPPED_MAX: u32 = 100;
@@ -38,47 +38,29 @@ pub struct Taken {
 /// A connection that hands in bytes.
 #[derive(Debug)]
 pub struct Session {
-    /// Address of the peer, without its port.
-    peer: String,
-    /// It is a file, and `peer` its path.
-    is_file: bool,
+    speaker: Speaker,
+    /// Of the lengths of messages and of the words of segments; the first message shows it.
+    order: Option<Order>,
     authenticated: bool,
     segment_bounds: Bounds,
-    node: Option<u32>,
-    source_host: Vec<u8>,
-    format: Option<Rc<Format>>,
-    log: Vec<u8>,
     dropped_in_a_row: u32,
-    dropped: Option<Cause>,
-    dropped_count: u64,
 }
 
 impl Session {
     /// A connection that was just accepted.
     pub fn new(peer: String, segment_max: usize) -> Self {
         Self {
-            peer,
-            is_file: false,
+            speaker: Speaker::new(Place::Peer(peer)),
+            order: None,
             authenticated: false,
             segment_bounds: Bounds::segment(segment_max),
-            node: None,
-            source_host: Vec::new(),
-            format: None,
-            log: Vec::new(),
             dropped_in_a_row: 0,
-            dropped: None,
-            dropped_count: 0,
         }
     }
 
-    /// A file that is followed: hands in segments by [`Self::segment`].
-    pub fn of_file(path: String, segment_max: usize) -> Self {
-        Self { is_file: true, authenticated: true, ..Self::new(path, segment_max) }
-    }
-
-    /// Address of the peer, without its port; the path of a file.
+    /// Address of the peer, without its port.
     pub fn peer(&self) -> &str {
-        &self.peer
+        self.speaker.place().text()
     }
 
     /// Has it said the secret?
@@ -93,10 +75,17 @@ impl Session {
             let rest = &bytes[used..];
             let bounds = if self.authenticated { self.segment_bounds } else { Bounds::SECRET };
             let refused = |cause| Taken { used, needed: HEAD, close: Some(cause) };
-            if self.authenticated && frame::first(rest, bounds).is_ok() && frame::wrong_cookie(rest) {
+            let order = match self.order.map_or_else(|| frame::order(rest), |known| Ok(Some(known))) {
+                Ok(Some(order)) => order,
+                Ok(None) => return Taken { used, needed: HEAD, close: None },
+                Err(_) => return self.refuse(refused(Cause::MessageLength), rest, shared),
+            };
+            self.order = Some(order);
+            let first = frame::first_in(order, rest, bounds);
+            if self.authenticated && first.is_ok() && frame::wrong_cookie(order, rest) {
                 return self.refuse(refused(Cause::Cookie), rest, shared);
             }
-            match frame::first(rest, bounds) {
+            match first {
                 Err(_) => return self.refuse(refused(Cause::MessageLength), rest, shared),
                 Ok(Frame::Part { needed }) => return Taken { used, needed, close: None },
                 Ok(Frame::Whole { body }) if self.authenticated => {
@@ -106,7 +95,7 @@ impl Session {
                             bytes: (rest.len() - HEAD - body.len()) as u64,
                             ..self.claims(&rest[HEAD + body.len()..])
                         };
-                        shared.shard.reject(Cause::Segment, &amount, self.node);
+                        shared.shard.reject(Cause::Segment, &amount, self.speaker.node());
                         return Taken { used: used + HEAD + body.len(), needed: HEAD, close: Some(Cause::Segment) };
                     }
                     used += HEAD + body.len();
@@ -132,7 +121,7 @@ impl Session {
             if self.authenticated {
                 amount.segments = 1;
             }
-            shared.shard.reject(cause, &amount, self.node);
+            shared.shard.reject(cause, &amount, self.speaker.node());
         }
         taken
     }
@@ -141,7 +130,8 @@ impl Session {
     fn claims(&self, bytes: &[u8]) -> Amount {
         let mut amount = Amount::default();
         let mut rest = bytes;
-        while let Ok(frame) = frame::first(rest, self.segment_bounds) {
+        let order = self.order.unwrap_or_default();
+        while let Ok(frame) = frame::first_in(order, rest, self.segment_bounds) {
             let (len, next) = match frame {
                 Frame::Whole { body } => (body.len(), &rest[HEAD + body.len()..]),
                 Frame::Part { needed } if rest.len() > HEAD => (needed - HEAD, &[][..]),
@@ -155,81 +145,18 @@ impl Session {
     }
 
     /// Counts one segment; false if it was one dropped segment too many.
-    pub fn segment(&mut self, body: &[u8], shared: &mut Shared, now: u64) -> bool {
-        let parsed = Segment::parse(body);
-        if let Ok(segment) = &parsed {
-            self.know_node(segment.source_host(), shared);
+    fn segment(&mut self, body: &[u8], shared: &mut Shared, now: u64) -> bool {
+        if self.speaker.segment(body, shared, now) {
+            self.dropped_in_a_row = 0;
+            return true;
         }
-        let counted = parsed.map_err(cause_of).and_then(|segment| {
-            let format = self.know_format(&segment, shared)?;
-            Ok(shared.shard.segment(&segment, &format, self.node.unwrap_or(REFUSED), now))
-        });
-        let dropped = match counted {
-            Ok(counted) if counted.lost.1 == 0 => {
-                self.dropped_in_a_row = 0;
-                return true;
-            }
-            // The walk ended early: what was decoded counts, the rest is lost.
-            Ok(counted) => {
-                (Cause::Segment, Amount { segments: 1, entries: counted.lost.0, bytes: counted.lost.1, connections: 0 })
-            }
-            Err(cause) => {
-                let amount = Amount {
-                    segments: 1,
-                    entries: claimed_entries(body, body.len()),
-                    bytes: body.len() as u64,
-                    connections: 0,
-                };
-                (cause, amount)
-            }
-        };
-        shared.shard.reject(dropped.0, &dropped.1, self.node);
-        self.dropped = Some(dropped.0);
-        self.dropped_count += 1;
         self.dropped_in_a_row += 1;
         self.dropped_in_a_row < DROPPED_MAX
     }
 
     /// Segments dropped since the last call, and the last cause: for the log.
     pub fn take_dropped(&mut self) -> Option<(Cause, u64)> {
-        let count = std::mem::take(&mut self.dropped_count);
-        self.dropped.take().map(|cause| (cause, count))
-    }
-
-    fn know_node(&mut self, source_host: &[u8], shared: &mut Shared) {
-        if self.node.is_some() && self.source_host == source_host {
-            return;
-        }
-        if let Some(node) = self.node {
-            shared.shard.node_connection(node, false);
-        }
-        self.source_host = source_host.to_vec();
-        self.log.clear();
-        let node = if self.is_file {
-            shared.shard.file_node(source_host, &self.peer)
-        } else {
-            shared.shard.node(source_host, &self.peer)
-        };
-        shared.shard.node_connection(node, true);
-        self.node = Some(node);
-    }
-
-    fn know_format(&mut self, segment: &Segment<'_>, shared: &mut Shared) -> Result<Rc<Format>, Cause> {
-        let format = match &self.format {
-            Some(format) if format.is_of(segment) => format.clone(),
-            _ => {
-                self.log.clear();
-                let format = shared.formats.of(segment).map_err(|_| Cause::Segment)?;
-                self.format = Some(format.clone());
-                format
-            }
-        };
-        if self.log.is_empty() || self.log != segment.file_name() {
-            self.log = segment.file_name()[..segment.file_name().len().min(NAME_MAX)].to_vec();
-            let log = format!("{}: {}", String::from_utf8_lossy(&self.log), format.field_list());
-            shared.shard.node_log(self.node.unwrap_or(REFUSED), &log);
-        }
-        Ok(format)
+        self.speaker.take_dropped()
     }
 
     /// The connection has ended: with `partial` bytes of a message that is not whole, or because of `cause`.
@@ -238,33 +165,14 @@ impl Session {
         if let Some(cause) = cause {
             let claims = if self.authenticated { self.claims(partial) } else { Amount::default() };
             let amount = Amount { connections: 1, bytes: partial.len() as u64, ..claims };
-            shared.shard.reject(cause, &amount, self.node);
+            shared.shard.reject(cause, &amount, self.speaker.node());
         }
         self.leave(shared);
         cause
     }
 
-    /// Something that was no segment, or not a whole one, was turned away.
-    pub fn reject(&self, cause: Cause, amount: &Amount, shared: &mut Shared) {
-        shared.shard.reject(cause, amount, self.node);
-    }
-
     /// The connection no longer speaks for its node.
     pub fn leave(&mut self, shared: &mut Shared) {
-        if let Some(node) = self.node.take() {
-            shared.shard.node_connection(node, false);
-        }
-    }
-}
-
-fn cause_of(error: SegmentError) -> Cause {
-    match error {
-        SegmentError::Cookie { .. } => Cause::Cookie,
-        SegmentError::Version { .. } => Cause::Version,
-        SegmentError::Truncated { .. }
-        | SegmentError::ByteCount { .. }
-        | SegmentError::DataOffset { .. }
-        | SegmentError::NoFieldList
-        | SegmentError::FieldList => Cause::Segment,
+        self.speaker.leave(shared);
     }
 }

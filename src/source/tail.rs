@@ -1,364 +1,383 @@
-//! Log files that grow: found by path and pattern, followed by inode across rotation, and dealt to the workers as connections are.
+//! Growing files: which there are, and what becomes of them. A thread of its own looks for them and wakes their readers, which are dealt to
+//! the workers like connections.
 //!
-//! One thread watches ([`watch`]) what the operator named ([`names`]) and decides what is to be done about each path ([`plan`]); a worker reads
-//! the files of a path, one after another ([`read`]), and counts what is in them ([`count`]). All files whose segments say the same host name are
-//! one node, `NAME@file`: it is one machine that writes them.
+//! A file is what its inode is, whatever its name: a log that is moved away is read to its end, and what takes its name is another
+//! file, read from its start. inotify wakes; where it can't (some network file systems), a look once a second does.
 
-pub mod count;
-pub mod names;
-pub mod plan;
-pub mod read;
-pub mod watch;
-
-use std::collections::BTreeMap;
-use std::fs::File;
+use std::collections::HashMap;
+use std::fs::{File, Metadata};
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
-use rustix::event::{EventfdFlags, eventfd};
-use tokio::sync::mpsc::UnboundedSender;
+use futures_core::Stream;
+use inotify::{EventMask, EventStream, Inotify, WatchMask};
+use tokio::sync::watch;
 
-use super::door::{Dealt, Worker, least_loaded};
-use names::Names;
-use plan::{From, Ident, Plan, Standing, Step};
-pub use read::Tailed;
-pub(super) use read::read;
-use read::{New, Order, ReadTo};
-use watch::Watch;
+use super::Stage;
+use super::door::{Dealt, Worker, deal};
 
-/// Paths that are followed at once.
-const PATHS_MAX: usize = 1024;
+/// A look at all names, whatever inotify says.
+const LOOK: Duration = Duration::from_secs(1);
 
-/// Between two rounds: a busy log is looked at so often, and not at each write.
-const PAUSE: Duration = Duration::from_millis(20);
+/// Changes that come so close together are one.
+const TOGETHER: Duration = Duration::from_millis(20);
 
-/// How often all is looked at where word comes of everything: against word that was lost.
-pub(super) const RARELY: Duration = Duration::from_secs(10);
+/// A file whose name has passed to another is over when it has not grown for so long: Traffic Server keeps buffers for 5 to 10 s.
+const QUIET: Duration = Duration::from_secs(15);
 
-/// The same while a file that lost its name is read to its end: it may be in another folder.
-pub(super) const LEFT: Duration = Duration::from_secs(1);
+/// Files that are followed at the same time.
+const FILES_MAX: usize = 4096;
 
-/// The same where no word comes.
-pub(super) const OFTEN: Duration = Duration::from_millis(500);
+/// Endings of files that were packed after they were moved away: their entries were read before.
+const PACKED: [&str; 5] = ["gz", "zst", "xz", "bz2", "lz4"];
 
-/// Log files to follow.
+/// What to follow.
 #[derive(Clone, Debug, Default)]
-pub struct Files {
-    names: Names,
-    from_start: bool,
+pub struct Tails {
+    /// Paths, or patterns with `*`, `?` and `[…]`.
+    pub patterns: Vec<String>,
+    /// Files that are there at the start are read from their start, not from their end.
+    pub from_start: bool,
 }
 
-impl Files {
-    /// Paths and patterns; files that are there at the start are read from their end on, unless `from_start`.
-    ///
-    /// # Errors
-    ///
-    /// Says what is wrong with a pattern.
-    pub fn new(texts: &[String], from_start: bool) -> Result<Self, String> {
-        let mut names = Names::default();
-        texts.iter().try_for_each(|text| names.add(text))?;
-        Ok(Self { names, from_start })
-    }
-
-    /// True if there is nothing to follow.
-    pub fn is_empty(&self) -> bool {
-        self.names.is_empty()
-    }
-}
-
-/// Where reading a file has come to: with these, another process goes on without a gap.
+/// How far a file was read: what a restart needs to go on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Position {
-    /// The path that is followed.
-    pub path: PathBuf,
-    /// The file that has, or had, that name.
-    pub ident: Ident,
-    /// All before this byte is counted.
+    /// The name under which it was found.
+    pub path: String,
+    /// Its device and inode.
+    pub file: (u64, u64),
+    /// Bytes.
     pub offset: u64,
 }
 
-/// The thread that watches.
+/// A file on its way to a worker.
 #[derive(Debug)]
-pub(super) struct Watching {
-    thread: JoinHandle<()>,
-    stop: Arc<OwnedFd>,
+pub struct Tailed {
+    /// Open for reading.
+    pub file: File,
+    /// Where to begin.
+    pub position: Position,
+    /// Changes.
+    pub signal: watch::Receiver<Signal>,
 }
 
-impl Watching {
-    /// What has been written is all that is read; soon the workers know.
-    pub fn stop(&self) {
-        // A counter of 1 can be counted up.
-        let _ = rustix::io::write(&self.stop, &1_u64.to_ne_bytes());
-    }
-
-    /// Waits for its end.
-    pub fn join(self) {
-        self.stop();
-        // If it panicked, it has said so.
-        let _ = self.thread.join();
-    }
+/// What is told to a file's reader.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Signal {
+    /// Grows with each change that may be one of this file.
+    pub changes: u64,
+    /// Nothing more comes.
+    pub is_over: bool,
 }
 
-/// Starts following; when this returns, all that is written from now on will be counted. `None` if there is nothing to follow.
-pub(super) fn spawn(files: Files, workers: Vec<Worker>) -> io::Result<Option<Watching>> {
-    if files.is_empty() {
+/// Starts the thread that follows files, if there is anything to follow.
+///
+/// # Errors
+///
+/// If no thread or runtime can be had.
+pub fn spawn(
+    tails: Tails,
+    workers: Vec<Worker>,
+    mut stopping: watch::Receiver<Stage>,
+) -> io::Result<Option<JoinHandle<()>>> {
+    if tails.patterns.is_empty() {
         return Ok(None);
     }
-    let stop = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
-    let mut tail = Tail {
-        first: if files.from_start { From::Start } else { From::End },
-        names: files.names,
-        watch: Watch::open(),
-        is_heard: false,
-        workers,
-        paths: BTreeMap::new(),
-        complained: false,
-    };
-    tail.find();
-    tail.round(None, &[]);
-    tail.first = From::Start;
-    for (path, followed) in tail.paths.iter().filter(|(_, followed)| followed.files.is_empty()) {
-        if !followed.complained {
-            tracing::warn!("{}: no such file yet; it is read once it is there", path.display());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut follower = Follower { tails, workers, followed: HashMap::new(), is_first: true };
+    // Before the engine says that it is there, what there is is followed.
+    follower.look(Instant::now());
+    let thread = std::thread::Builder::new().name("tail".into()).spawn(move || {
+        runtime.block_on(async move {
+            let mut watched = Watched::new();
+            watched.watch(&follower.tails.patterns);
+            let mut look = tokio::time::interval(LOOK);
+            loop {
+                tokio::select! {
+                    names = watched.changed() => {
+                        // A busy log changes thousands of times a second.
+                        tokio::time::sleep(TOGETHER).await;
+                        if names | watched.drain() {
+                            follower.look(Instant::now());
+                        }
+                        follower.wake();
+                    }
+                    _ = look.tick() => {
+                        watched.watch(&follower.tails.patterns);
+                        follower.look(Instant::now());
+                    }
+                    _ = stopping.changed() => return,
+                }
+            }
+        });
+    })?;
+    Ok(Some(thread))
+}
+
+/// The folders that are watched.
+struct Watched {
+    events: Option<EventStream<[u8; 4096]>>,
+}
+
+impl Watched {
+    fn new() -> Self {
+        let events = Inotify::init().and_then(|inotify| inotify.into_event_stream([0; 4096]));
+        if let Err(error) = &events {
+            tracing::warn!("files are looked at once a second, since inotify can't be had: {error}");
+        }
+        Self { events: events.ok() }
+    }
+
+    /// Watches all folders in which files of these patterns may be.
+    fn watch(&mut self, patterns: &[String]) {
+        let Some(events) = &self.events else { return };
+        for folder in patterns.iter().flat_map(|pattern| folders(pattern)) {
+            // Watching anew a folder that is watched changes nothing, and finds one that was made anew.
+            let mask = WatchMask::CREATE
+                | WatchMask::MODIFY
+                | WatchMask::MOVED_FROM
+                | WatchMask::MOVED_TO
+                | WatchMask::DELETE
+                | WatchMask::ONLYDIR;
+            // A folder that is not there yet is found by a later look.
+            let _ = events.watches().add(&folder, mask);
         }
     }
-    let stopping = stop.clone();
-    let thread = std::thread::Builder::new().name("tail".into()).spawn(move || tail.run(&stopping))?;
-    Ok(Some(Watching { thread, stop }))
-}
 
-/// One path that is followed.
-struct Followed {
-    plan: Plan,
-    files: Vec<Held>,
-    orders: UnboundedSender<Order>,
-    /// The operator knows that it can't be read.
-    complained: bool,
-}
-
-/// A file of it that is open.
-struct Held {
-    ident: Ident,
-    file: File,
-    read_to: Arc<ReadTo>,
-}
-
-struct Tail {
-    names: Names,
-    first: From,
-    watch: Watch,
-    /// Word comes of all that happens.
-    is_heard: bool,
-    workers: Vec<Worker>,
-    paths: BTreeMap<PathBuf, Followed>,
-    /// The operator knows that there are too many.
-    complained: bool,
-}
-
-impl Tail {
-    /// Watches until it is told to stop.
-    fn run(mut self, stop: &OwnedFd) {
-        let mut looked = Instant::now();
+    /// Waits for a change; tells whether it concerns names.
+    async fn changed(&mut self) -> bool {
         loop {
-            let patience = self.patience().saturating_sub(looked.elapsed());
-            if let Err(error) = self.watch.wait(Some(stop.as_fd()), patience) {
-                tracing::error!("files are no longer followed: {error}");
-                return;
+            match std::future::poll_fn(|context| self.poll(context)).await {
+                Some(names) => return names,
+                None => self.events = None,
             }
-            let is_stopping = rustix::io::read(stop, &mut [0; 8]).is_ok();
-            let news = self.watch.news();
-            // A file that lost its name may be written under any other.
-            let has_left = self.paths.values().any(|followed| followed.plan.due().is_some());
-            let is_odd = has_left && !news.written.iter().all(|path| self.paths.contains_key(path));
-            if is_stopping || news.names || is_odd || looked.elapsed() >= self.patience() {
-                self.find();
-                self.round(None, &news.moved);
-                looked = Instant::now();
-            } else {
-                self.round(Some(&news.written), &[]);
-            }
-            if is_stopping {
-                // The workers read what has been written, and see that no more orders will come.
-                self.say_positions();
-                return;
-            }
-            std::thread::sleep(PAUSE);
         }
     }
 
-    /// How long to wait for word before looking all the same.
-    fn patience(&self) -> Duration {
-        if !self.is_heard {
-            OFTEN
-        } else if self.paths.values().any(|followed| followed.plan.due().is_some()) {
-            LEFT
-        } else {
-            RARELY
+    /// Takes what has come meanwhile; tells whether it concerns names.
+    fn drain(&mut self) -> bool {
+        let mut names = false;
+        while let Poll::Ready(Some(more)) = self.poll(&mut Context::from_waker(Waker::noop())) {
+            names |= more;
+        }
+        names
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<bool>> {
+        let Some(events) = &mut self.events else { return Poll::Pending };
+        let event = std::task::ready!(Pin::new(events).poll_next(context));
+        // After an overflow anything may have changed.
+        Poll::Ready(event.map(|event| event.map_or(true, |event| !event.mask.contains(EventMask::MODIFY))))
+    }
+}
+
+/// Folders in which files of a pattern may be: those of its matches, and the last one before its first wildcard.
+fn folders(pattern: &str) -> Vec<PathBuf> {
+    let mut folders: Vec<PathBuf> =
+        matches(pattern).iter().filter_map(|path| Some(path.parent()?.to_owned())).collect();
+    let plain: PathBuf = Path::new(pattern)
+        .components()
+        .take_while(|part| !part.as_os_str().to_string_lossy().contains(['*', '?', '[']))
+        .collect();
+    let folder = if plain == Path::new(pattern) { plain.parent().map(Path::to_owned) } else { Some(plain) };
+    folders.extend(folder);
+    for folder in &mut folders {
+        if folder.as_os_str().is_empty() {
+            *folder = PathBuf::from(".");
+        }
+    }
+    folders.sort();
+    folders.dedup();
+    folders
+}
+
+fn matches(pattern: &str) -> Vec<PathBuf> {
+    if Path::new(pattern).exists() {
+        return vec![PathBuf::from(pattern)];
+    }
+    let is_packed = |path: &PathBuf| path.extension().is_some_and(|end| PACKED.iter().any(|packed| end == *packed));
+    glob::glob(pattern).map(|paths| paths.flatten().filter(|path| !is_packed(path)).collect()).unwrap_or_default()
+}
+
+/// A file that is being read.
+struct Followed {
+    path: PathBuf,
+    /// The same file, to see it grow under whatever name.
+    twin: File,
+    signal: watch::Sender<Signal>,
+    len: u64,
+    /// Since when it has not grown.
+    quiet_since: Instant,
+}
+
+struct Follower {
+    tails: Tails,
+    workers: Vec<Worker>,
+    followed: HashMap<(u64, u64), Followed>,
+    is_first: bool,
+}
+
+impl Follower {
+    /// Finds new files, and those that are over.
+    fn look(&mut self, now: Instant) {
+        let mut named: HashMap<(u64, u64), PathBuf> = HashMap::new();
+        for path in self.tails.patterns.iter().flat_map(|pattern| matches(pattern)) {
+            if let Ok(about) = std::fs::metadata(&path)
+                && about.is_file()
+            {
+                named.entry(identity(&about)).or_insert(path);
+            }
+        }
+        let mut grown = false;
+        self.followed.retain(|file, followed| {
+            let Ok(about) = followed.twin.metadata() else { return false };
+            if about.len() != followed.len {
+                (followed.len, followed.quiet_since) = (about.len(), now);
+                grown = true;
+            }
+            let name_has_passed = !named.contains_key(file)
+                && (about.nlink() == 0 || std::fs::metadata(&followed.path).is_ok_and(|new| identity(&new) != *file));
+            if name_has_passed && now.duration_since(followed.quiet_since) >= QUIET {
+                tracing::info!("{}: the file that had this name is read to its end", followed.path.display());
+                followed.signal.send_modify(|signal| signal.is_over = true);
+                return false;
+            }
+            true
+        });
+        for (file, path) in named {
+            if !self.followed.contains_key(&file) {
+                self.begin(file, path, now);
+            }
+        }
+        self.is_first = false;
+        if grown {
+            self.wake();
         }
     }
 
-    /// Finds new paths, and watches the folders they are in.
-    fn find(&mut self) {
-        // Folders first: what appears behind the search is heard of.
-        self.is_heard = self.watch.set(self.names.folders());
-        let paths = self.names.paths();
-        // What a pattern found and is deleted needs no one to wait for it.
-        self.paths.retain(|path, followed| paths.contains(path) || !followed.plan.is_idle());
-        for path in paths {
-            if self.paths.contains_key(&path) {
-                continue;
-            }
-            // Another path's file under its new name.
-            if ident_at(&path).is_some_and(|ident| self.is_followed(ident)) {
-                continue;
-            }
-            if self.paths.len() >= PATHS_MAX {
-                if !std::mem::replace(&mut self.complained, true) {
-                    tracing::warn!("--tail: more than {PATHS_MAX} files; {} and others are not read", path.display());
+    fn begin(&mut self, file: (u64, u64), path: PathBuf, now: Instant) {
+        if self.followed.len() >= FILES_MAX {
+            tracing::warn!("{}: not followed, {FILES_MAX} files are", path.display());
+            return;
+        }
+        let opened = File::open(&path).and_then(|opened| Ok((opened.try_clone()?, opened.metadata()?, opened)));
+        let (twin, about, opened) = match opened {
+            Ok(opened) => opened,
+            Err(error) => {
+                // Said at the start only, and not once a second.
+                if self.is_first {
+                    tracing::warn!("{}: can't be read: {error}", path.display());
                 }
                 return;
             }
-            let Some(worker) = least_loaded(&self.workers) else { return };
-            let (orders, receiver) = tokio::sync::mpsc::unbounded_channel();
-            let tailed = Tailed { path: path.to_string_lossy().into_owned(), orders: receiver };
-            worker.load.opened();
-            if worker.connections.send(Dealt::File(tailed)).is_ok() {
-                let plan = Plan::new(self.first);
-                self.paths.insert(path, Followed { plan, files: Vec::new(), orders, complained: false });
-            }
-        }
-    }
-
-    fn is_followed(&self, ident: Ident) -> bool {
-        self.paths.values().any(|followed| followed.plan.knows(ident))
-    }
-
-    /// Looks at these paths, or at all.
-    fn round(&mut self, which: Option<&[PathBuf]>, moved: &[(PathBuf, PathBuf)]) {
-        let all: Vec<PathBuf> = match which {
-            Some(which) => which.iter().filter(|path| self.paths.contains_key(*path)).cloned().collect(),
-            None => self.paths.keys().cloned().collect(),
         };
-        for path in all {
-            self.look(&path, moved);
+        // Another may have taken its name between the look and this.
+        if identity(&about) != file {
+            return;
+        }
+        let offset = if self.is_first && !self.tails.from_start { about.len() } else { 0 };
+        let (signal, receiver) = watch::channel(Signal::default());
+        let position = Position { path: path.to_string_lossy().into_owned(), file, offset };
+        tracing::info!("{}: followed from byte {offset}", path.display());
+        if deal(&self.workers, Dealt::File(Tailed { file: opened, position, signal: receiver })) {
+            self.followed.insert(file, Followed { path, twin, signal, len: about.len(), quiet_since: now });
         }
     }
 
-    fn look(&mut self, path: &Path, moved: &[(PathBuf, PathBuf)]) {
-        let Some(mut followed) = self.paths.remove(path) else { return };
-        let mut new: Vec<(Ident, File)> = Vec::new();
-        let mut there = |at: &Path, followed: &mut Followed| {
-            let ident = ident_at(at)?;
-            if followed.plan.knows(ident) {
-                return Some(ident);
-            }
-            let opened = File::open(at).and_then(|file| Ok((ident_of(&file.metadata()?), file)));
-            match opened {
-                // It may have changed since.
-                Ok((ident, file)) if !self.is_followed(ident) => {
-                    followed.complained = false;
-                    new.push((ident, file));
-                    Some(ident)
-                }
-                Ok(_) => None,
-                Err(error) => {
-                    if error.kind() != io::ErrorKind::NotFound && !std::mem::replace(&mut followed.complained, true) {
-                        tracing::warn!("{}: {error}; let the engine's user read it", at.display());
-                    }
-                    None
-                }
-            }
-        };
-        let moved: Vec<Ident> =
-            moved.iter().filter(|(from, _)| from == path).filter_map(|(_, to)| there(to, &mut followed)).collect();
-        let named = there(path, &mut followed);
-        let standings: Vec<(Ident, Standing)> = followed.files.iter().filter_map(Held::standing).collect();
-        let standing = |ident| standings.iter().find(|(of, _)| *of == ident).map(|(_, standing)| *standing);
-        let steps = followed.plan.look(Instant::now(), &moved, named, standing);
-        for step in steps {
-            followed.step(step, path, &mut new);
-        }
-        // The worker has gone only when all ends.
-        let _ = followed.orders.send(Order::Look);
-        self.paths.insert(path.to_owned(), followed);
-    }
-
-    fn say_positions(&self) {
-        for (path, followed) in &self.paths {
-            for position in followed.positions(path) {
-                tracing::debug!("{}: counted up to byte {}", position.path.display(), position.offset);
-            }
+    /// Something has changed: all readers look.
+    fn wake(&self) {
+        for followed in self.followed.values() {
+            followed.signal.send_modify(|signal| signal.changes += 1);
         }
     }
 }
 
-impl Followed {
-    fn step(&mut self, step: Step, path: &Path, new: &mut Vec<(Ident, File)>) {
-        let order = match step {
-            Step::Open(ident, from) => {
-                let Some(at) = new.iter().position(|(of, _)| *of == ident) else { return };
-                let (ident, file) = new.swap_remove(at);
-                let opened = file.metadata().and_then(|about| Ok((about.len(), file.try_clone()?)));
-                let (len, copy) = match opened {
-                    Ok(opened) => opened,
-                    Err(error) => {
-                        tracing::warn!("{}: {error}", path.display());
-                        self.plan.forget(ident);
-                        return;
-                    }
-                };
-                let offset = if from == From::End { len } else { 0 };
-                tracing::info!("following {} from byte {offset}", path.display());
-                let read_to = Arc::new(ReadTo::new(offset));
-                self.files.push(Held { ident, file, read_to: read_to.clone() });
-                Order::Open(New { ident, file: copy, offset, is_inside: offset > 0, read_to })
-            }
-            Step::Restart(ident) => {
-                // A new account from here on: the next look may come before the worker knows.
-                let read_to = Arc::new(ReadTo::new(0));
-                let held = self.files.iter_mut().filter(|held| held.ident == ident);
-                held.for_each(|held| held.read_to = read_to.clone());
-                Order::Restart(ident, read_to)
-            }
-            Step::Close(ident) => {
-                self.files.retain(|held| held.ident != ident);
-                Order::Close(ident)
-            }
-        };
-        // The worker has gone only when all ends.
-        let _ = self.orders.send(order);
-    }
-
-    fn positions(&self, path: &Path) -> impl Iterator<Item = Position> {
-        self.files.iter().map(|held| Position {
-            path: path.to_owned(),
-            ident: held.ident,
-            offset: held.read_to.counted(),
-        })
-    }
+fn identity(about: &Metadata) -> (u64, u64) {
+    (about.dev(), about.ino())
 }
 
-impl Held {
-    fn standing(&self) -> Option<(Ident, Standing)> {
-        // In this order: a file that grows in between has not shrunk.
-        let read_to = self.read_to.bytes();
-        let len = self.file.metadata().ok()?.len();
-        Some((self.ident, Standing { read_to, len }))
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::door::Load;
+
+    #[test]
+    fn folders_of_patterns_are_watched_also_before_there_is_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+        assert_eq!(folders(&at("squid.blog")), [folder.path()]);
+        assert_eq!(folders(&at("squid*.blog")), [folder.path()]);
+        assert_eq!(folders(&at("*/squid.blog")), [folder.path()]);
+        std::fs::create_dir(at("a")).unwrap();
+        std::fs::write(at("a/squid.blog"), "").unwrap();
+        assert_eq!(folders(&at("*/squid.blog")), [folder.path().to_owned(), folder.path().join("a")]);
+        assert_eq!(folders("squid.blog"), [Path::new(".")]);
     }
-}
 
-/// What has a name, if it is a file.
-pub(super) fn ident_at(path: &Path) -> Option<Ident> {
-    std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file).map(|about| ident_of(&about))
-}
+    /// A follower whose files come out of the channel.
+    fn follower(pattern: String, from_start: bool) -> (Follower, tokio::sync::mpsc::UnboundedReceiver<Dealt>) {
+        let (dealt, files) = tokio::sync::mpsc::unbounded_channel();
+        let workers = vec![Worker { dealt, load: std::sync::Arc::new(Load::default()) }];
+        let tails = Tails { patterns: vec![pattern], from_start };
+        (Follower { tails, workers, followed: HashMap::new(), is_first: true }, files)
+    }
 
-/// Which file that is.
-pub(super) fn ident_of(about: &std::fs::Metadata) -> Ident {
-    let born = about.created().ok().and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok());
-    Ident { device: about.dev(), inode: about.ino(), born: born.map(|since| since.as_nanos()) }
+    fn next(files: &mut tokio::sync::mpsc::UnboundedReceiver<Dealt>) -> Option<Tailed> {
+        match files.try_recv() {
+            Ok(Dealt::File(tailed)) => Some(tailed),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn files_are_followed_by_what_they_are_and_not_by_their_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::write(at("s.blog"), "12345").unwrap();
+        std::fs::write(at("s.blog.1.gz"), "packed").unwrap();
+        let (mut follower, mut files) = follower(at("s.blog*").to_str().unwrap().to_owned(), false);
+        let start = Instant::now();
+        follower.look(start);
+        let first = next(&mut files).unwrap();
+        assert_eq!((first.position.offset, next(&mut files).is_none()), (5, true));
+        // Moved away under a name that the pattern has too: the same file. Its name goes to a new one, which is read from its start.
+        std::fs::rename(at("s.blog"), at("s.blog_old")).unwrap();
+        std::fs::write(at("s.blog"), "new").unwrap();
+        follower.look(start);
+        let second = next(&mut files).unwrap();
+        assert_eq!((second.position.offset, second.position.path.ends_with("s.blog")), (0, true));
+        follower.look(start + QUIET * 9);
+        assert!(!first.signal.borrow().is_over && next(&mut files).is_none(), "it still has a name");
+        // Deleted, and quiet for long enough.
+        std::fs::remove_file(at("s.blog_old")).unwrap();
+        follower.look(start + QUIET * 10);
+        assert!(first.signal.borrow().is_over && !second.signal.borrow().is_over);
+    }
+
+    #[test]
+    fn a_file_that_still_grows_is_not_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::write(at("s.blog"), "12345").unwrap();
+        let (mut follower, mut files) = follower(at("s.blog").to_str().unwrap().to_owned(), true);
+        let start = Instant::now();
+        follower.look(start);
+        let first = next(&mut files).unwrap();
+        assert_eq!(first.position.offset, 0);
+        std::fs::rename(at("s.blog"), at("elsewhere")).unwrap();
+        follower.look(start + QUIET * 2);
+        assert!(!first.signal.borrow().is_over, "nothing has taken its name");
+        std::fs::write(at("s.blog"), "new").unwrap();
+        std::fs::write(at("elsewhere"), "1234567").unwrap();
+        follower.look(start + QUIET * 3);
+        assert!(!first.signal.borrow().is_over, "it grew");
+        follower.look(start + QUIET * 4);
+        assert!(first.signal.borrow().is_over);
+    }
 }

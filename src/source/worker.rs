@@ -13,16 +13,17 @@ use tokio::task::{JoinSet, LocalSet};
 
 use super::buffer::{Budget, Buffer};
 use super::door::{Accepted, Dealt, Event, Load};
-use super::reader::{Epoll, Reader, Socket, Uring, uring_runtime};
+use super::file::FileSession;
+use super::reader::{Epoll, Grown, Reader, Socket, Uring, uring_runtime};
 use super::session::{Session, Shared};
-use super::tail;
+use super::tail::{Position, Signal, Tailed};
 use super::{Limits, Stage};
 use crate::clock::Clock;
 use crate::secret::Secret;
 use crate::tally::link::Link;
 use crate::tally::rejected::Amount;
 use crate::tally::table::Seed;
-use crate::tally::{Caps, Cause, Shard};
+use crate::tally::{Caps, Cause, HostFrom, Shard};
 use crate::wire::format::Formats;
 
 /// A stopping engine holds a connection for ended when it has read nothing for so long.
@@ -46,6 +47,8 @@ pub struct Setup {
     pub limits: Limits,
     /// Caps of tables and buffers.
     pub caps: Caps,
+    /// Whose host counts.
+    pub host_from: HostFrom,
     /// The process's hash seed.
     pub seed: Seed,
     /// The engine's clock.
@@ -80,14 +83,15 @@ pub fn run(setup: Setup, reader: &Reader, ready: &mpsc::Sender<io::Result<()>>) 
 }
 
 /// What the tasks of one worker share.
-pub(super) struct Worker {
-    pub(super) shared: RefCell<Shared>,
-    pub(super) budget: Budget,
+struct Worker {
+    shared: RefCell<Shared>,
+    budget: Budget,
     secret: Secret,
-    pub(super) limits: Limits,
-    pub(super) clock: Clock,
-    pub(super) load: Arc<Load>,
-    pub(super) events: UnboundedSender<Event>,
+    limits: Limits,
+    clock: Clock,
+    load: Arc<Load>,
+    events: UnboundedSender<Event>,
+    stopping: watch::Receiver<Stage>,
     waiting: RefCell<Vec<Rc<dyn Waiting>>>,
 }
 
@@ -135,16 +139,31 @@ impl<S: Socket> Waiting for Wait<S> {
 }
 
 async fn work<S: Socket>(setup: Setup) {
-    let Setup { number, mut link, mut new, load, events, secret, limits, caps, seed, clock, mut stopping, drained } =
-        setup;
+    let Setup {
+        number,
+        mut link,
+        mut new,
+        load,
+        events,
+        secret,
+        limits,
+        caps,
+        host_from,
+        seed,
+        clock,
+        mut stopping,
+        drained,
+    } = setup;
+    let shard = Shard::new(number, &caps, &seed).with_host_from(host_from);
     let worker = Rc::new(Worker {
-        shared: RefCell::new(Shared { shard: Shard::new(number, &caps, &seed), formats: Formats::default() }),
+        shared: RefCell::new(Shared { shard, formats: Formats::default() }),
         budget: Budget::new(caps.connection_bytes),
         secret,
         limits,
         clock,
         load,
         events,
+        stopping: stopping.clone(),
         waiting: RefCell::default(),
     });
     let mut connections = JoinSet::new();
@@ -156,11 +175,9 @@ async fn work<S: Socket>(setup: Setup) {
     loop {
         // All arms wait on things that lose nothing when they are dropped.
         tokio::select! {
-            new = new.recv(), if dealt => match new {
+            more = new.recv(), if dealt => match more {
                 Some(Dealt::Connection(accepted)) => worker.begin::<S>(accepted, &mut connections),
-                Some(Dealt::File(tailed)) => {
-                    connections.spawn_local(tail::read::<S::File>(worker.clone(), tailed));
-                }
+                Some(Dealt::File(tailed)) => worker.follow::<S::File>(tailed, &mut connections),
                 None => dealt = false,
             },
             request = link.tick() => {
@@ -194,7 +211,7 @@ async fn work<S: Socket>(setup: Setup) {
                 next_look = Instant::now() + QUIET;
             }
         }
-        // Door and tail deal out what they still found, and go.
+        // The door deals out what it still found, and goes.
         if draining && !dealt && connections.is_empty() {
             // Whoever waits may have gone.
             let _ = drained.send(());
@@ -240,7 +257,7 @@ impl Worker {
             wait.gone.set(true);
             // The sweep still holds the socket for a moment; the peer must not wait for it.
             wait.socket.shutdown(Shutdown::Both);
-            worker.log_dropped(&mut session);
+            worker.log_dropped(session.peer().to_owned(), session.take_dropped());
             worker.end(session.peer(), accepted.address, cause);
         });
     }
@@ -276,14 +293,95 @@ impl Worker {
                 }
                 (true, false) => wait.since.get(),
             });
-            self.log_dropped(session);
+            self.log_dropped(session.peer().to_owned(), session.take_dropped());
         }
     }
 
-    pub(super) fn log_dropped(&self, session: &mut Session) {
-        if let Some((cause, count)) = session.take_dropped() {
+    fn follow<F: Grown>(self: &Rc<Self>, tailed: Tailed, connections: &mut JoinSet<()>) {
+        let path = tailed.position.path.clone();
+        let (Ok(buffer), Ok(twin)) = (Buffer::new(&self.budget), tailed.file.try_clone()) else {
+            let amount = Amount { connections: 1, ..Amount::default() };
+            self.shared.borrow_mut().shard.reject(Cause::Limit, &amount, None);
+            tracing::warn!("{path}: not followed for want of memory: give more with --memory");
+            self.load.closed();
+            return;
+        };
+        let worker = self.clone();
+        connections.spawn_local(async move {
+            let file = F::new(tailed.file);
+            worker.read_grown(&file, &twin, tailed.position, tailed.signal, buffer).await;
+            worker.load.closed();
+        });
+    }
+
+    /// Reads a growing file until it is over, or the engine stops: then to its end as it is.
+    async fn read_grown<F: Grown>(
+        &self,
+        file: &F,
+        twin: &std::fs::File,
+        position: Position,
+        mut signal: watch::Receiver<Signal>,
+        mut buffer: Buffer,
+    ) {
+        let mut offset = position.offset;
+        let mut session = FileSession::new(position.path, offset, self.limits.segment);
+        let mut stopping = self.stopping.clone();
+        let is_over = loop {
+            // Looked at before the read: what changes during it is seen behind it.
+            let told = *signal.borrow_and_update();
+            let is_stopping = *stopping.borrow_and_update() > Stage::Run;
+            let (read, bytes) = file.read_at(buffer.take(), offset).await;
+            let count = *read.as_ref().unwrap_or(&0);
+            buffer.put(bytes, count);
+            if let Err(error) = read {
+                tracing::warn!("{}: can't be read on at byte {offset}: {error}", session.path());
+            }
+            if count > 0 {
+                offset += count as u64;
+                self.load.read(count);
+                let shared = &mut *self.shared.borrow_mut();
+                shared.shard.read(count);
+                let taken = session.take(buffer.bytes(), shared, self.clock.now());
+                if buffer.consume(taken.used, taken.needed).is_err() {
+                    shared.shard.reject(Cause::Limit, &Amount { connections: 1, ..Amount::default() }, None);
+                    tracing::warn!(
+                        "{}: no longer followed for want of memory: give more with --memory",
+                        session.path()
+                    );
+                    break true;
+                }
+                self.log_dropped(session.path().to_owned(), session.take_dropped());
+                continue;
+            }
+            if twin.metadata().is_ok_and(|about| about.len() < offset) {
+                tracing::info!("{}: was cut short, is read from its start", session.path());
+                let rest = buffer.bytes().len();
+                // An empty buffer needs no memory.
+                let _ = buffer.consume(rest, 1);
+                session.restart();
+                offset = 0;
+                continue;
+            }
+            if told.is_over || is_stopping {
+                break told.is_over;
+            }
+            tokio::select! {
+                // The one who looks for files ends when the engine stops.
+                changed = signal.changed() => if changed.is_err() {
+                    // Whoever waits for the stop is told by it.
+                    let _ = stopping.wait_for(|stage| *stage > Stage::Run).await;
+                },
+                _ = stopping.changed() => {}
+            }
+        };
+        session.end(buffer.bytes(), is_over, &mut self.shared.borrow_mut(), self.clock.now());
+        self.log_dropped(session.path().to_owned(), session.take_dropped());
+    }
+
+    fn log_dropped(&self, peer: String, dropped: Option<(Cause, u64)>) {
+        if let Some((cause, count)) = dropped {
             // The door has gone only when all ends.
-            let _ = self.events.send(Event::Dropped { peer: session.peer().into(), cause, count });
+            let _ = self.events.send(Event::Dropped { peer, cause, count });
         }
     }
 

@@ -20,4 +20,4 @@ pub use dimension::Dimension;
 pub use names::Names;
 pub use part::Part;
 pub use rejected::{Cause, Rejected};
-pub use shard::Shard;
+pub use shard::{HostFrom, Shard};

@@ -10,6 +10,7 @@ use super::table::{Aliases, Coded, Keyed, Paired, REFUSED, Seed};
 use crate::wire::codes::{self, Class};
 use crate::wire::format::Format;
 use crate::wire::host;
+use crate::wire::line::{Line, LinePlan};
 use crate::wire::plan::{Fields, Has, Number, Text};
 use crate::wire::segment::Segment;
 
@@ -19,11 +20,8 @@ const ALIASES: usize = 16 * 1024;
 /// Log objects that are remembered for a node.
 const LOGS_MAX: usize = 32;
 
-/// The longest description of a log object, and the longest path.
+/// The longest description of a log object.
 const LOG_LEN_MAX: usize = 512;
-
-/// Stands for the address of a node whose logs are read from files.
-const FILE: &str = "file";
 
 /// Where the host of an authority is counted: rows of the host and of the site table.
 #[derive(Clone, Copy, Debug)]
@@ -45,10 +43,22 @@ struct Pending {
     client: Option<u32>,
 }
 
+/// Whose host an entry counts for, where a reverse proxy maps the one that the client asked for to an origin (spec/statistics.md 1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HostFrom {
+    /// The host that the client asked for: `cquuh`, the host of `cquuc`, `{Host}cqh`, whichever the format has first; with none of
+    /// these as [`HostFrom::Origin`].
+    Client,
+    /// The host of the URL as Traffic Server asked the origin for it; without a URL the server.
+    #[default]
+    Origin,
+}
+
 /// All tables of one worker.
 #[derive(Debug)]
 pub struct Shard {
     worker: usize,
+    host_from: HostFrom,
     total: Counts,
     entries: Entries,
     rejected: Rejected,
@@ -101,6 +111,7 @@ impl Shard {
         let coded = |dimension| Coded::new(seed.clone(), cap(dimension));
         Self {
             worker,
+            host_from: HostFrom::default(),
             total: Counts::default(),
             entries: Entries::default(),
             rejected: Rejected::default(),
@@ -128,7 +139,14 @@ impl Shard {
         }
     }
 
-    /// The row of a node; [`REFUSED`] if there is no room for another.
+    /// Says whose host counts.
+    #[must_use]
+    pub fn with_host_from(mut self, host_from: HostFrom) -> Self {
+        self.host_from = host_from;
+        self
+    }
+
+    /// The row of a node behind a connection; [`REFUSED`] if there is no room for another.
     pub fn node(&mut self, name: &[u8], address: &str) -> u32 {
         self.scratch.clear();
         self.scratch.extend_from_slice(name);
@@ -142,21 +160,18 @@ impl Shard {
         row
     }
 
-    /// The row of the node whose log is read from a file: all files of one name are one node (design/api.md 3).
+    /// The row of a node whose log is read from a file; all files of one name are one node.
     pub fn file_node(&mut self, name: &[u8], path: &str) -> u32 {
-        let node = self.node(name, FILE);
-        if let Some(state) = self.node_states.get_mut(node as usize)
-            && state.paths.len() < LOGS_MAX
-            && !state.paths.iter().any(|known| known == path)
-        {
-            let path: String = path.chars().take(LOG_LEN_MAX).collect();
-            state.paths.push(path.clone());
-            self.change_node(node, |update| update.paths.push(path));
+        let row = self.node(name, "file");
+        let Some(state) = self.node_states.get_mut(row as usize) else { return row };
+        if state.paths.len() < LOGS_MAX && !state.paths.iter().any(|known| known == path) {
+            state.paths.push(path.to_owned());
+            self.change_node(row, |update| update.paths.push(path.to_owned()));
         }
-        node
+        row
     }
 
-    /// A connection, or a file that is followed, begins (or stops) to speak for a node.
+    /// A connection begins (or stops) to speak for a node.
     pub fn node_connection(&mut self, node: u32, opened: bool) {
         self.change_node(node, |update| {
             update.connections = if opened { update.connections + 1 } else { update.connections.saturating_sub(1) };
@@ -212,29 +227,80 @@ impl Shard {
             let mut fields = Fields::default();
             for entry in walk.by_ref() {
                 newest = newest.max(entry.time_ms());
-                if !plan.read_into(&mut fields, entry.ahead, entry.payload.len()) {
-                    counted.entries.bad += 1;
-                } else if is_icp(plan.has(), &fields) {
-                    counted.entries.icp += 1;
+                if plan.read_into(&mut fields, entry.ahead, entry.payload.len()) {
+                    self.transaction(plan.has(), &fields, &mut sum, &mut counted.entries);
                 } else {
-                    counted.entries.requests += 1;
-                    let increment = increment(plan.has(), &fields);
-                    sum.record(&increment);
-                    self.look_up(plan.has(), &fields, increment);
-                    if self.batch.len() == BATCH {
-                        self.record_batch();
-                    }
+                    counted.entries.bad += 1;
                 }
             }
-            self.record_batch();
-            // All entries of a segment are of one node: one addition for all of them.
-            if !sum.is_empty() {
-                self.total.merge(&sum);
-                self.nodes.merge(node, &sum);
-            }
+            self.end_batch(node, &sum);
         }
         counted.lost = walk.lost();
         self.entries.merge(&counted.entries);
+        self.arrived(node, now, newest);
+        counted
+    }
+
+    /// Counts lines of a text log that arrived `now` (ms since the epoch) from a node.
+    pub fn lines<'a>(
+        &mut self,
+        lines: impl Iterator<Item = Line<'a>>,
+        plan: &LinePlan,
+        node: u32,
+        now: u64,
+    ) -> Counted {
+        let mut counted = Counted::default();
+        let mut newest = 0;
+        let mut sum = Counts::default();
+        self.batch.clear();
+        let mut fields = Fields::default();
+        for line in lines {
+            let time = match line {
+                Line::Whole(line) => plan.read_into(&mut fields, line),
+                Line::Long => None,
+            };
+            match time {
+                None => counted.entries.bad += 1,
+                Some(_) if plan.is_aggregate() => counted.entries.aggregate += 1,
+                Some(_) => self.transaction(plan.has(), &fields, &mut sum, &mut counted.entries),
+            }
+            newest = newest.max(time.unwrap_or(0));
+        }
+        if counted.entries != Entries::default() {
+            self.end_batch(node, &sum);
+            self.entries.merge(&counted.entries);
+            self.arrived(node, now, newest);
+        }
+        counted
+    }
+
+    /// Counts an entry whose fields are read, with its batch.
+    #[inline]
+    fn transaction(&mut self, has: Has, fields: &Fields<'_>, sum: &mut Counts, entries: &mut Entries) {
+        if is_icp(has, fields) {
+            entries.icp += 1;
+            return;
+        }
+        entries.requests += 1;
+        let increment = increment(has, fields);
+        sum.record(&increment);
+        self.look_up(has, fields, increment);
+        if self.batch.len() == BATCH {
+            self.record_batch();
+        }
+    }
+
+    /// Counts what is left of the batch, and adds the sum of all of them, which are of one node, to the total and the node.
+    fn end_batch(&mut self, node: u32, sum: &Counts) {
+        self.record_batch();
+        if !sum.is_empty() {
+            self.total.merge(sum);
+            self.nodes.merge(node, sum);
+        }
+    }
+
+    /// A node's entries arrived `now`, the newest of them of that time (0: not known).
+    fn arrived(&mut self, node: u32, now: u64, newest: u64) {
         self.change_node(node, |update| {
             if update.last_arrival > 0 {
                 // The usual time between segments, as a moving mean over about ten of them.
@@ -247,7 +313,6 @@ impl Shard {
                 update.lag = now as i64 - newest.min(i64::MAX as u64) as i64;
             }
         });
-        counted
     }
 
     /// Finds the rows of a transaction in every table but the nodes', to be counted with its batch.
@@ -264,7 +329,7 @@ impl Shard {
         if !self.combined.record(&combination, &increment) {
             self.one_by_one(&combination, &increment);
         }
-        let Place { host, site } = self.place(fields);
+        let Place { host, site } = self.place(has, fields);
         let client =
             has.has_client().then(|| self.clients.row(fields.client().map_or(&[][..], |address| &address[..])));
         self.batch.push(Pending { increment, host, site, client });
@@ -339,13 +404,18 @@ impl Shard {
         row
     }
 
-    /// Host and site: of the URL, without one of the server, without either *none*.
+    /// Host and site: of the URL, without one of the server, without either *none*; or of what the client asked for.
     #[inline]
-    fn place(&mut self, fields: &Fields<'_>) -> Place {
-        let mut authority = host::authority(fields.text(Text::Url));
-        if authority.is_empty() {
-            authority = fields.text(Text::Server);
-        }
+    fn place(&mut self, has: Has, fields: &Fields<'_>) -> Place {
+        let authority = if self.host_from == HostFrom::Client && has.has_text(Text::Host) {
+            // The server would be the origin: a client that named no host asked for none.
+            host::authority(fields.text(Text::Host))
+        } else {
+            match host::authority(fields.text(Text::Url)) {
+                [] => fields.text(Text::Server),
+                authority => authority,
+            }
+        };
         let (hosts, sites, scratch) = (&mut self.hosts, &mut self.sites, &mut self.scratch);
         self.places.get(authority, || {
             host::host_into(authority, scratch);

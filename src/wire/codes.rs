@@ -2,7 +2,11 @@
 //!
 //! Source: `SquidLogCode` and `SquidHierarchyCode` in Traffic Server's `HTTP.h`; classes by spec/statistics.md 2.1 and 2.2.
 
+mod details;
+
 use std::borrow::Cow;
+
+pub use details::Coded;
 
 /// Result classes; each code has exactly one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -161,10 +165,14 @@ pub fn result_class(code: i64) -> Class {
 
 /// The printed name of a result code; unknown ones as `UNKNOWN(n)`.
 pub fn result_name(code: i64) -> Cow<'static, str> {
-    match u8::try_from(code).map(|byte| RESULT[usize::from(byte)].0) {
-        Ok(name) if !name.is_empty() => name.into(),
-        _ => format!("UNKNOWN({code})").into(),
-    }
+    known_result(code).map_or_else(|| format!("UNKNOWN({code})").into(), Into::into)
+}
+
+/// The printed name of a result code that is known.
+#[inline]
+pub fn known_result(code: i64) -> Option<&'static str> {
+    let name = RESULT[usize::from(u8::try_from(code).ok()?)].0;
+    (!name.is_empty()).then_some(name)
 }
 
 /// The result code of that printed name.
@@ -174,7 +182,12 @@ pub fn result_by_name(name: &str) -> Option<i64> {
 
 /// The printed name of a hierarchy route; unknown ones as `UNKNOWN(n)`.
 pub fn route_name(code: i64) -> Cow<'static, str> {
-    let name = match u8::try_from(code).unwrap_or(0) {
+    known_route(code).map_or_else(|| format!("UNKNOWN({code})").into(), Into::into)
+}
+
+/// The printed name of a hierarchy route that is known.
+pub fn known_route(code: i64) -> Option<&'static str> {
+    Some(match u8::try_from(code).ok()? {
         b'0' => "EMPTY",
         b'1' => "NONE",
         b'2' => "DIRECT",
@@ -211,9 +224,8 @@ pub fn route_name(code: i64) -> Cow<'static, str> {
         b'x' => "TIMEOUT_PASSTHROUGH_PARENT",
         b'y' => "TIMEOUT_TIMEOUT_SSL_PARENT_MISS",
         b'z' => "INVALID_ASSIGNED_CODE",
-        _ => return format!("UNKNOWN({code})").into(),
-    };
-    name.into()
+        _ => return None,
+    })
 }
 
 /// True for the routes of class *none*: no other server was asked.

@@ -1,12 +1,13 @@
 //! Encoding: values become entries, entries a segment, segments the messages of a collation connection.
 //!
-//! It writes what Traffic Server 3.1.4 and later send and store: little-endian, entry headers of 16 bytes, segment
-//! versions 2 and 3. Source: `LogBuffer.h` and `LogCollationBase.h` in Traffic Server.
+//! It writes what Traffic Server of any era sends and stores ([`Layout`]), segment versions 2 and 3; by default that of 3.1.4 and later:
+//! little-endian, entry headers of 16 bytes. Source: `LogBuffer.h` and `LogCollationBase.h` in Traffic Server.
 //! A [`SegmentWriter`] keeps its buffer, so an entry costs no allocation.
 
 use std::net::IpAddr;
 
-use super::segment::{COOKIE, ENTRY_HEADER_LEN, HEADER_LEN, HEADER_LEN_3, at};
+use super::layout::{EntryHeader, Ints, Layout, Order};
+use super::segment::{COOKIE, HEADER_LEN, HEADER_LEN_3, at};
 
 /// The writer counts entries in 16 bits.
 const MOST_ENTRIES: u32 = u16::MAX as u32;
@@ -82,6 +83,8 @@ impl Version {
 pub struct Header<'a> {
     /// Layout of the header.
     pub version: Version,
+    /// How integers are stored: [`Layout::USUAL`] unless the writer is old or big-endian.
+    pub layout: Layout,
     /// 4 for every format with fields, 5 for raw text.
     pub format_type: u32,
     /// Bit 0: the object is written in binary.
@@ -109,6 +112,7 @@ impl Default for Header<'_> {
     fn default() -> Self {
         Self {
             version: Version::V2,
+            layout: Layout::USUAL,
             format_type: 4,
             flags: 1,
             signature: 0,
@@ -143,6 +147,7 @@ pub struct SegmentWriter {
     data_at: usize,
     entry_count: u32,
     padding: [u8; 8],
+    layout: Layout,
 }
 
 impl SegmentWriter {
@@ -155,11 +160,13 @@ impl SegmentWriter {
     pub fn with_capacity(header: &Header<'_>, low_timestamp: u32, capacity: usize) -> Self {
         let mut bytes = Vec::with_capacity(capacity);
         bytes.resize(header.version.header_len(), 0);
-        put_u32(&mut bytes, at::COOKIE, COOKIE);
-        put_u32(&mut bytes, at::VERSION, header.version.number());
-        put_u32(&mut bytes, at::FORMAT_TYPE, header.format_type);
-        put_u32(&mut bytes, at::FLAGS, header.flags);
-        bytes[at::SIGNATURE..at::SIGNATURE + 8].copy_from_slice(&header.signature.to_le_bytes());
+        let layout = header.layout;
+        let put = |bytes: &mut [u8], at, word| put_u32(bytes, layout.words, at, word);
+        put(&mut bytes, at::COOKIE, COOKIE);
+        put(&mut bytes, at::VERSION, header.version.number());
+        put(&mut bytes, at::FORMAT_TYPE, header.format_type);
+        put(&mut bytes, at::FLAGS, header.flags);
+        bytes[at::SIGNATURE..at::SIGNATURE + 8].copy_from_slice(&layout.i64_bytes(header.signature as i64));
         let strings =
             [header.format_name, header.field_list, header.print_template, header.source_host, header.file_name];
         for (index, string) in strings.into_iter().enumerate() {
@@ -167,22 +174,22 @@ impl SegmentWriter {
                 continue;
             }
             let start = bytes.len();
-            put_u32(&mut bytes, at::FORMAT_NAME + 4 * index, offset(start));
+            put(&mut bytes, at::FORMAT_NAME + 4 * index, offset(start));
             bytes.extend_from_slice(string);
             bytes.push(0);
         }
         if header.version == Version::V3 && !header.field_types.is_empty() {
-            pad_to(&mut bytes, 2, header.padding);
+            pad(&mut bytes, 0, 2, header.padding);
             let start = bytes.len();
-            put_u32(&mut bytes, at::FIELD_TYPES, offset(start));
+            put(&mut bytes, at::FIELD_TYPES, offset(start));
             let count = u16::try_from(header.field_types.len()).expect("a format has fewer than 65 536 fields");
-            bytes.extend_from_slice(&count.to_le_bytes());
+            bytes.extend_from_slice(&host_order(layout.writer, count));
             bytes.extend_from_slice(header.field_types);
         }
-        pad_to(&mut bytes, 8, header.padding);
+        pad(&mut bytes, 0, 8, header.padding);
         let data_at = bytes.len();
-        put_u32(&mut bytes, at::DATA, offset(data_at));
-        let mut writer = Self { bytes, capacity, data_at, entry_count: 0, padding: header.padding };
+        put(&mut bytes, at::DATA, offset(data_at));
+        let mut writer = Self { bytes, capacity, data_at, entry_count: 0, padding: header.padding, layout };
         writer.restart(low_timestamp);
         writer
     }
@@ -193,19 +200,40 @@ impl SegmentWriter {
     ///
     /// [`EncodeError::Full`]: finish this segment, restart, and push again. [`EncodeError::TooLong`]: no use.
     pub fn push(&mut self, seconds: i64, microseconds: i32, values: &[Value<'_>]) -> Result<(), EncodeError> {
-        let len = ENTRY_HEADER_LEN + values.iter().map(Value::len).sum::<usize>();
+        let len = self.layout.entries.overhead() + values.iter().map(Value::len).sum::<usize>();
         if self.data_at + len > self.capacity {
             return Err(EncodeError::TooLong { len });
         }
         if self.bytes.len() + len > self.capacity || self.entry_count == MOST_ENTRIES {
             return Err(EncodeError::Full);
         }
-        self.bytes.extend_from_slice(&seconds.to_le_bytes());
-        self.bytes.extend_from_slice(&microseconds.to_le_bytes());
-        self.bytes.extend_from_slice(&offset(len).to_le_bytes());
+        let end = self.bytes.len() + len;
+        let (layout, bytes) = (self.layout, &mut self.bytes);
+        // A conversion drops the upper half.
+        let half = if layout.is_converted() { i64::from(u32::MAX) } else { -1 };
+        match layout.entries {
+            EntryHeader::E16 => {
+                bytes.extend_from_slice(&layout.i64_bytes(seconds & half));
+                bytes.extend_from_slice(&layout.words.bytes(microseconds as u32));
+            }
+            EntryHeader::E24 => {
+                bytes.extend_from_slice(&layout.i64_bytes(seconds & half));
+                bytes.extend_from_slice(&layout.i64_bytes(i64::from(microseconds) & half));
+            }
+            EntryHeader::E12 => {
+                bytes.extend_from_slice(&layout.words.bytes(seconds as u32));
+                bytes.extend_from_slice(&layout.words.bytes(microseconds as u32));
+            }
+        }
+        bytes.extend_from_slice(&layout.words.bytes(offset(len)));
+        if layout.entries == EntryHeader::E24 {
+            bytes.extend_from_slice(&self.padding[..4]);
+        }
         for value in values {
             self.push_value(value);
         }
+        // Behind the values after a header of 12 bytes.
+        self.bytes.extend_from_slice(&self.padding[..end - self.bytes.len()]);
         self.entry_count += 1;
         Ok(())
     }
@@ -213,9 +241,9 @@ impl SegmentWriter {
     /// Completes the header and gives the whole segment, flushed at `high_timestamp` (Unix seconds).
     pub fn finish(&mut self, high_timestamp: u32) -> &[u8] {
         let byte_count = offset(self.bytes.len());
-        put_u32(&mut self.bytes, at::BYTE_COUNT, byte_count);
-        put_u32(&mut self.bytes, at::ENTRY_COUNT, self.entry_count);
-        put_u32(&mut self.bytes, at::HIGH_TIMESTAMP, high_timestamp);
+        put_u32(&mut self.bytes, self.layout.words, at::BYTE_COUNT, byte_count);
+        put_u32(&mut self.bytes, self.layout.words, at::ENTRY_COUNT, self.entry_count);
+        put_u32(&mut self.bytes, self.layout.words, at::HIGH_TIMESTAMP, high_timestamp);
         &self.bytes
     }
 
@@ -223,7 +251,7 @@ impl SegmentWriter {
     pub fn restart(&mut self, low_timestamp: u32) {
         self.bytes.truncate(self.data_at);
         self.entry_count = 0;
-        put_u32(&mut self.bytes, at::LOW_TIMESTAMP, low_timestamp);
+        put_u32(&mut self.bytes, self.layout.words, at::LOW_TIMESTAMP, low_timestamp);
     }
 
     /// Entries in the segment so far.
@@ -237,11 +265,14 @@ impl SegmentWriter {
     }
 
     fn push_value(&mut self, value: &Value<'_>) {
+        // Values are padded by their own length: behind a header of 12 bytes they begin at 4 of 8.
+        let start = self.bytes.len();
+        let ints = self.layout.ints;
         match *value {
-            Value::Int(value) => self.bytes.extend_from_slice(&value.to_le_bytes()),
+            Value::Int(value) => self.bytes.extend_from_slice(&ints.bytes(value)),
             Value::Pair(first, second) => {
-                self.bytes.extend_from_slice(&first.to_le_bytes());
-                self.bytes.extend_from_slice(&second.to_le_bytes());
+                self.bytes.extend_from_slice(&ints.bytes(first));
+                self.bytes.extend_from_slice(&ints.bytes(second));
             }
             Value::Text(text) => {
                 let text = if text.is_empty() { b"-" } else { text };
@@ -255,8 +286,9 @@ impl SegmentWriter {
                     Some(IpAddr::V4(_)) => 2,
                     Some(IpAddr::V6(_)) => 10,
                 };
-                self.bytes.extend_from_slice(&family.to_le_bytes());
-                pad_to(&mut self.bytes, 4, self.padding);
+                let order = if ints == Ints::Big { Order::Big } else { Order::Little };
+                self.bytes.extend_from_slice(&host_order(order, family));
+                pad(&mut self.bytes, start, 4, self.padding);
                 match address {
                     None => {}
                     Some(IpAddr::V4(address)) => self.bytes.extend_from_slice(&address.octets()),
@@ -265,7 +297,7 @@ impl SegmentWriter {
             }
             Value::Raw(bytes) => self.bytes.extend_from_slice(bytes),
         }
-        pad_to(&mut self.bytes, 8, self.padding);
+        pad(&mut self.bytes, start, 8, self.padding);
     }
 }
 
@@ -287,6 +319,11 @@ pub fn auth_message(secret: &[u8]) -> Vec<u8> {
     message(secret)
 }
 
+/// `body`, a secret or a segment, behind its length in that order.
+pub fn message_in(order: Order, body: &[u8]) -> Vec<u8> {
+    [&order.bytes(offset(body.len())), body].concat()
+}
+
 /// `segment` behind its length, as it goes over a connection.
 pub fn message(segment: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(4 + segment.len());
@@ -300,159 +337,30 @@ pub fn push_message(out: &mut Vec<u8>, segment: &[u8]) {
     out.extend_from_slice(segment);
 }
 
-fn put_u32(bytes: &mut [u8], at: usize, value: u32) {
-    bytes[at..at + 4].copy_from_slice(&value.to_le_bytes());
+fn put_u32(bytes: &mut [u8], order: Order, at: usize, value: u32) {
+    bytes[at..at + 4].copy_from_slice(&order.bytes(value));
+}
+
+fn host_order(order: Order, value: u16) -> [u8; 2] {
+    if order == Order::Big { value.to_be_bytes() } else { value.to_le_bytes() }
 }
 
 fn offset(at: usize) -> u32 {
     u32::try_from(at).expect("a segment is shorter than 4 GiB")
 }
 
-/// Fills up to the next multiple of `multiple`, which is at most 8.
+/// Fills up until the bytes from `start` on are a multiple of `multiple`, which is at most 8.
 #[inline]
-fn pad_to(bytes: &mut Vec<u8>, multiple: usize, padding: [u8; 8]) {
-    let from = bytes.len();
-    let gap = from.next_multiple_of(multiple) - from;
-    let start = from % 8;
-    bytes.extend_from_slice(&padding[start..start + gap]);
+fn pad(bytes: &mut Vec<u8>, start: usize, multiple: usize, padding: [u8; 8]) {
+    let len = bytes.len() - start;
+    let gap = len.next_multiple_of(multiple) - len;
+    let from = len % 8;
+    bytes.extend_from_slice(&padding[from..from + gap]);
 }
 
+#[cfg(test)]
+mod eras;
 #[cfg(test)]
 mod properties;
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::net::{Ipv4Addr, Ipv6Addr};
-
-    fn u32_at(bytes: &[u8], at: usize) -> u32 {
-        u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap())
-    }
-
-    fn minimal() -> Header<'static> {
-        Header {
-            signature: 0x1122_3344_5566_7788,
-            format_name: b"min",
-            field_list: b"chi,pssc,cqhm",
-            print_template: b"\xff \xff \xff",
-            source_host: b"edge1",
-            file_name: b"min.blog",
-            ..Header::default()
-        }
-    }
-
-    /// collation-protocol.md 10.
-    #[test]
-    fn writes_the_worked_example_byte_for_byte() {
-        let mut writer = SegmentWriter::new(&minimal(), 1_700_000_000);
-        let values = [Value::Ip(Some(Ipv4Addr::new(192, 0, 2, 10).into())), Value::Int(200), Value::Text(b"GET")];
-        writer.push(1_700_000_000, 250_000, &values).unwrap();
-        let expected = [
-            "90000000",
-            "ceface0a020000000400000090000000",
-            "0100000000f1536503f1536501000000",
-            "88776655443322114000000044000000",
-            "52000000580000005e00000068000000",
-            "6d696e006368692c707373632c637168",
-            "6d00ff20ff20ff006564676531006d69",
-            "6e2e626c6f67000000f1536500000000",
-            "90d003002800000002000000c000020a",
-            "c8000000000000004745540000000000",
-        ]
-        .concat();
-        let sent: String = message(writer.finish(1_700_000_003)).iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(sent, expected);
-        assert_eq!(auth_message(b"foobar"), b"\x06\0\0\0foobar");
-    }
-
-    /// The first segment of ats-8.1-collation-squid and ats-10.2-v3-squid, as their headers read.
-    #[test]
-    fn lays_out_headers_as_traffic_server_does() {
-        let squid = Header {
-            format_name: b"squid",
-            field_list: b"cqtq,ttms,chi,crc,pssc,psql,cqhm,cquc,caun,phr,shn,psct",
-            print_template: b"\xff \xff \xff \xff/\xff \xff \xff \xff \xff \xff/\xff \xff",
-            source_host: b"edge-01.example.net",
-            file_name: b"squid.blog",
-            ..Header::default()
-        };
-        let writer = SegmentWriter::new(&squid, 0);
-        let offsets: Vec<u32> = (40..64).step_by(4).map(|at| u32_at(&writer.bytes, at)).collect();
-        assert_eq!(offsets, [0x40, 0x46, 0x7e, 0x96, 0xaa, 0xb8]);
-
-        let third = Header {
-            version: Version::V3,
-            source_host: b"edge-v10.example.net",
-            file_name: b"squid_v3.blog",
-            field_types: &[1, 1, 4, 1, 1, 1, 3, 3, 3, 1, 3, 3],
-            ..squid
-        };
-        let writer = SegmentWriter::new(&third, 0);
-        let offsets: Vec<u32> = (40..72).step_by(4).map(|at| u32_at(&writer.bytes, at)).collect();
-        assert_eq!(offsets, [72, 78, 134, 158, 179, 208, 194, 0]);
-        assert_eq!(writer.bytes[194..208], [12, 0, 1, 1, 4, 1, 1, 1, 3, 3, 3, 1, 3, 3]);
-    }
-
-    #[test]
-    fn every_value_takes_the_bytes_it_says() {
-        let v6 = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into();
-        let cases: &[(Value<'_>, &[u8])] = &[
-            (Value::Int(-1), b"\xff\xff\xff\xff\xff\xff\xff\xff"),
-            (Value::Pair(1, 2), b"\x01\0\0\0\0\0\0\0\x02\0\0\0\0\0\0\0"),
-            (Value::Text(b""), b"-\0aaaaaa"),
-            (Value::Text(b"1234567"), b"1234567\0"),
-            (Value::Text(b"12345678"), b"12345678\0aaaaaaa"),
-            (Value::EmptyText, b"\0aaaaaaa"),
-            (Value::Ip(None), b"\0\0aaaaaa"),
-            (Value::Ip(Some(Ipv4Addr::new(1, 2, 3, 4).into())), b"\x02\0aa\x01\x02\x03\x04"),
-            (Value::Ip(Some(v6)), b"\x0a\0aa\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01aaaa"),
-            (Value::Raw(b"123456789"), b"123456789aaaaaaa"),
-            (Value::Raw(b""), b""),
-        ];
-        for (value, bytes) in cases {
-            let header = Header { padding: *b"aaaaaaaa", ..Header::default() };
-            let mut writer = SegmentWriter::new(&header, 0);
-            writer.push(7, 8, &[*value]).unwrap();
-            let segment = writer.finish(0);
-            assert_eq!(&segment[64 + 16..], *bytes, "{value:?}");
-            assert_eq!(value.len(), bytes.len(), "{value:?}");
-            assert_eq!(u32_at(segment, 64 + 12) as usize, 16 + bytes.len());
-        }
-    }
-
-    #[test]
-    fn a_full_segment_refuses_and_goes_on_after_a_restart() {
-        let mut writer = SegmentWriter::with_capacity(&minimal(), 1, 104 + 40);
-        let value = [Value::Text(b"0123456789")];
-        assert_eq!(writer.push(1, 0, &value), Ok(()));
-        assert_eq!(writer.push(1, 0, &value), Err(EncodeError::Full));
-        assert_eq!(writer.push(1, 0, &[Value::Raw(&[0; 32])]), Err(EncodeError::TooLong { len: 48 }));
-        assert_eq!(writer.finish(2).len(), 104 + 32);
-        writer.restart(3);
-        assert!(writer.is_empty());
-        assert_eq!(writer.push(4, 0, &value), Ok(()));
-        let segment = writer.finish(5);
-        assert_eq!(u32_at(segment, 20), 3);
-        assert_eq!(u32_at(segment, 24), 5);
-        assert_eq!(u32_at(segment, 16), 1);
-    }
-
-    #[test]
-    fn entries_stop_where_the_writers_counter_ends() {
-        let mut writer = SegmentWriter::with_capacity(&Header::default(), 0, 2 << 20);
-        for _ in 0..65_535 {
-            writer.push(0, 0, &[]).unwrap();
-        }
-        assert_eq!(writer.push(0, 0, &[]), Err(EncodeError::Full));
-    }
-
-    #[test]
-    fn objects_differ_in_their_signature() {
-        let one = minimal();
-        let text = Header { flags: 0, ..one.clone() };
-        let other = Header { file_name: b"other.blog", ..one.clone() };
-        assert_ne!(signature(&one), signature(&text));
-        assert_ne!(signature(&one), signature(&other));
-        assert_eq!(signature(&one), signature(&one.clone()));
-    }
-}
+mod tests;

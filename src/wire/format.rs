@@ -5,15 +5,18 @@
 //! their framing. Only the length test decides: after the last field the entry must be used up. So a format is a list of *readings*;
 //! the first is the plain one, and others are looked for only when it fails.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 
 use hashbrown::HashTable;
 
-use super::bytes::{align8, i64_at, text_len};
+use super::era;
 use super::fields::{self, Framing, Symbol, Term};
+use super::layout::{EntryHeader, Layout};
 use super::plan::Plan;
-use super::segment::Segment;
+use super::reading::{Reading, Source};
+use super::segment::{RawEntry, Segment};
+use super::value::walk;
 
 /// The most symbols that a field list may have.
 pub const SYMBOLS_MAX: usize = 1024;
@@ -21,14 +24,14 @@ pub const SYMBOLS_MAX: usize = 1024;
 /// The longest symbol that is read.
 pub const SYMBOL_LEN_MAX: usize = 1024;
 
-/// The most readings that are tried for one format before it is given up until the next segment of another kind.
-const READINGS_MAX: usize = 512;
-
 /// How often a format whose readings all failed is tried anew; a hostile sender can't buy more work than this.
 const SEARCHES_MAX: u32 = 8;
 
-/// Symbols of which more than one framing is tried.
-const VARIABLE_MAX: usize = 16;
+/// Readings that are kept: a format has two or three honest ones; more come from somebody who plays.
+const READINGS_MAX: usize = 8;
+
+/// Entries that are looked at where readings that all fit are compared.
+const SAMPLE: usize = 16;
 
 /// Formats kept by one cache.
 const FORMATS_MAX: usize = 256;
@@ -41,12 +44,19 @@ const FORMAT_BYTES_MAX: usize = 4 * 1024 * 1024;
 pub struct Format {
     field_list: Box<str>,
     field_types: Option<Box<[u8]>>,
+    layout: Layout,
     symbols: Vec<Symbol>,
     is_aggregate: bool,
     readings: RefCell<Vec<Rc<Plan>>>,
     preferred: Cell<usize>,
+    /// One reading has been chosen among several.
     proven: Cell<bool>,
+    /// The first reading is beyond doubt if it fits.
+    is_sure: bool,
+    /// Entries that must fit the first reading. The last term of a fallback is in few entries, so there it is all.
+    tested: usize,
     searches: Cell<u32>,
+    given_up: OnceCell<Option<Rc<Plan>>>,
 }
 
 /// Why a field list can't be read.
@@ -61,12 +71,25 @@ pub enum FormatError {
 }
 
 impl Format {
-    /// Reads a field list and, for version 3, its type table.
+    /// Reads a field list and, for version 3, its type table, of segments in the usual layout.
     ///
     /// # Errors
     ///
     /// [`FormatError`] if the list is out of bounds.
     pub fn new(field_list: &str, field_types: Option<&[u8]>) -> Result<Self, FormatError> {
+        Self::with_layout(field_list, field_types, Layout::USUAL)
+    }
+
+    /// The format of a segment.
+    ///
+    /// # Errors
+    ///
+    /// [`FormatError`] if the field list is out of bounds.
+    pub fn of(segment: &Segment<'_>) -> Result<Self, FormatError> {
+        Self::with_layout(segment.field_list(), segment.field_types(), segment.layout())
+    }
+
+    fn with_layout(field_list: &str, field_types: Option<&[u8]>, layout: Layout) -> Result<Self, FormatError> {
         let mut symbols = Vec::new();
         for text in field_list.split(',') {
             if symbols.len() == SYMBOLS_MAX {
@@ -78,20 +101,24 @@ impl Format {
             symbols.push(fields::symbol(text));
         }
         let is_aggregate = symbols.contains(&Symbol::Aggregate);
-        let format = Self {
+        let (bases, is_sure) = Source { field_list, symbols: &symbols, field_types, layout }.bases();
+        let plan = Plan::with_ints(field_list, &bases[0], layout.ints);
+        let is_late = symbols.contains(&Symbol::Known(Framing::Fallback(Term::Pair)));
+        let tested = if is_late { usize::MAX } else { 2 };
+        Ok(Self {
             field_list: field_list.into(),
             field_types: field_types.map(Into::into),
+            layout,
             symbols,
             is_aggregate,
-            readings: RefCell::default(),
+            readings: RefCell::new(vec![Rc::new(plan)]),
             preferred: Cell::new(0),
             proven: Cell::new(false),
+            is_sure,
+            tested,
             searches: Cell::new(0),
-        };
-        let plain = format.plain();
-        let plan = Plan::new(&format.field_list, &plain);
-        format.readings.borrow_mut().push(Rc::new(plan));
-        Ok(format)
+            given_up: OnceCell::new(),
+        })
     }
 
     /// Symbols joined by `,`.
@@ -104,10 +131,17 @@ impl Format {
         self.is_aggregate
     }
 
+    /// How the format's segments store their integers.
+    pub fn layout(&self) -> Layout {
+        self.layout
+    }
+
     /// Is this the format of that segment?
     #[inline]
     pub fn is_of(&self, segment: &Segment<'_>) -> bool {
-        *self.field_list == *segment.field_list() && self.field_types.as_deref() == segment.field_types()
+        *self.field_list == *segment.field_list()
+            && self.field_types.as_deref() == segment.field_types()
+            && self.layout == segment.layout()
     }
 
     /// The plan that fits the segment's entries: the last one that did, if it still fits the first entry; otherwise the reading that
@@ -117,36 +151,42 @@ impl Format {
         let Some(first) = segment.entries().next() else {
             return preferred;
         };
-        if preferred.fits(first.payload) && (self.proven.get() || fitting(&preferred, segment, 2).1) {
+        if self.fits(&preferred, &first)
+            && (self.proven.get()
+                || self.is_sure && segment.entries().take(self.tested).all(|entry| self.fits(&preferred, &entry)))
+        {
             return preferred;
         }
         self.search(segment)
     }
 
-    /// The framing of each symbol in the plain reading: known fields as they are, unknown ones by the type table or as nothing.
-    fn plain(&self) -> Vec<Framing> {
-        let stored = self.symbols.iter().filter(|symbol| **symbol != Symbol::Unknown).count();
-        let types = self.field_types.as_deref().unwrap_or_default();
-        // The table has one code for each stored field; symbols that the writer did not know have none.
-        let all_stored = types.len() == self.symbols.len() && stored < self.symbols.len();
-        self.symbols
-            .iter()
-            .enumerate()
-            .map(|(at, symbol)| match symbol {
-                Symbol::Known(framing) => *framing,
-                Symbol::Aggregate => Framing::Int,
-                Symbol::Unknown if all_stored => by_type(types[at]),
-                Symbol::Unknown => Framing::Absent,
-            })
-            .collect()
+    /// Is that a reading of the entry? Until 3.1.1 several could come out at its end, but only one makes sense.
+    #[inline]
+    fn fits(&self, plan: &Plan, entry: &RawEntry<'_>) -> bool {
+        plan.fits(entry.payload) && (self.layout.entries == EntryHeader::E16 || self.makes_sense(plan, entry))
     }
 
-    /// Tries other readings: first those that differ least from the plain one.
+    fn makes_sense(&self, plan: &Plan, entry: &RawEntry<'_>) -> bool {
+        era::sense(&self.field_list, plan.framings(), plan.ints(), entry.payload).wrong == 0
+    }
+
+    fn source(&self) -> Source<'_> {
+        Source {
+            field_list: &self.field_list,
+            symbols: &self.symbols,
+            field_types: self.field_types.as_deref(),
+            layout: self.layout,
+        }
+    }
+
+    /// Tries other readings: first those that were right before, then the likeliest.
+    #[cold]
     fn search(&self, segment: &Segment<'_>) -> Rc<Plan> {
         let mut best = (0, 0);
+        let is_chosen = self.proven.get() || self.is_sure;
         for (at, plan) in self.readings.borrow().iter().enumerate() {
-            let (count, all) = fitting(plan, segment, usize::MAX);
-            if all {
+            let count = segment.entries().filter(|entry| self.fits(plan, entry)).count();
+            if is_chosen && count == segment.entries().count() {
                 self.preferred.set(at);
                 self.proven.set(true);
                 return plan.clone();
@@ -157,173 +197,76 @@ impl Format {
         }
         if self.searches.get() < SEARCHES_MAX {
             self.searches.set(self.searches.get() + 1);
-            for framings in self.alternatives() {
-                let plan = Plan::new(&self.field_list, &framings);
-                if fitting(&plan, segment, usize::MAX).1 {
-                    let plan = Rc::new(plan);
-                    let mut readings = self.readings.borrow_mut();
-                    self.preferred.set(readings.len());
-                    self.proven.set(true);
-                    self.searches.set(0);
-                    // A format has two or three honest readings; more come from somebody who plays.
-                    if readings.len() == 8 {
-                        readings.truncate(1);
-                        self.preferred.set(1);
-                    }
-                    readings.push(plan.clone());
-                    return plan;
+            let source = self.source();
+            let bases = source.bases().0;
+            let tiers = std::iter::once(bases.clone()).chain(source.tiers(&bases));
+            for tier in tiers {
+                let plans = tier.iter().map(|reading| Plan::with_ints(&self.field_list, reading, self.layout.ints));
+                let fitting = plans.filter(|plan| segment.entries().all(|entry| self.fits(plan, &entry))).collect();
+                if let Some(plan) = self.choose(fitting, segment) {
+                    return self.keep(plan);
                 }
             }
+        }
+        // A writer that knows more than we do: what stands before the first unknown symbol is still right.
+        if best.0 == 0
+            && let Some(part) = self.given_up.get_or_init(|| {
+                let reading = self.source().known_part()?;
+                Some(Rc::new(Plan::with_ints(&self.field_list, &reading, self.layout.ints)))
+            })
+        {
+            return part.clone();
         }
         self.readings.borrow()[best.1].clone()
     }
 
-    /// Readings in the order in which they are tried: one symbol read otherwise, then two, then all unknown ones.
-    fn alternatives(&self) -> Vec<Vec<Framing>> {
-        let plain = self.plain();
-        let choices: Vec<(usize, Vec<Framing>)> = self
-            .symbols
-            .iter()
-            .enumerate()
-            .filter_map(|(at, symbol)| {
-                let others: Vec<Framing> = others(*symbol, plain[at]);
-                (!others.is_empty()).then_some((at, others))
-            })
-            .collect();
-        // Unknown and variable ones first, then those that a newer or older writer may not know.
-        let mut order: Vec<usize> = (0..choices.len()).collect();
-        order.sort_by_key(|&choice| std::cmp::Reverse(choices[choice].1.len()));
-        let mut all = Vec::new();
-        let mut push = |changes: &[(usize, Framing)]| {
-            if all.len() < READINGS_MAX {
-                let mut reading = plain.clone();
-                for (at, framing) in changes {
-                    reading[*at] = *framing;
-                }
-                all.push(reading);
+    /// The reading that is right among those that fit: the one that makes sense; of several, what they agree in.
+    fn choose(&self, mut fitting: Vec<Plan>, segment: &Segment<'_>) -> Option<Plan> {
+        let sensible = |plan: &Plan| segment.entries().take(SAMPLE).all(|entry| self.makes_sense(plan, &entry));
+        if fitting.len() > 1 && fitting.iter().any(sensible) {
+            fitting.retain(sensible);
+        }
+        let (first, others) = fitting.split_first()?;
+        let agreed = others.iter().map(|other| self.agreed(first, other, segment)).min();
+        match agreed {
+            Some(agreed) if agreed < self.symbols.len() => {
+                let mut reading: Reading = first.framings().to_vec();
+                reading[agreed..].fill(Framing::Rest);
+                Some(Plan::with_ints(&self.field_list, &reading, self.layout.ints))
             }
+            _ => Some(first.clone()),
+        }
+    }
+
+    /// How many symbols, from the first one on, have their values in the same places in both readings.
+    fn agreed(&self, one: &Plan, other: &Plan, segment: &Segment<'_>) -> usize {
+        let places = |plan: &Plan, entry: &RawEntry<'_>| {
+            let (mut at, mut places) = (0, Vec::new());
+            let whole = walk(plan.framings(), entry.payload, plan.ints(), |_, _, value| {
+                places.push((value.len(), at));
+                at += value.len();
+            });
+            whole.map(|()| places)
         };
-        for &one in &order {
-            for &framing in &choices[one].1 {
-                push(&[(choices[one].0, framing)]);
-            }
-        }
-        let few = &order[..order.len().min(VARIABLE_MAX)];
-        for (i, &one) in few.iter().enumerate() {
-            for &other in &few[i + 1..] {
-                for &a in &choices[one].1 {
-                    for &b in &choices[other].1 {
-                        push(&[(choices[one].0, a), (choices[other].0, b)]);
-                    }
-                }
-            }
-        }
-        all
+        let agreed = segment.entries().take(SAMPLE).filter_map(|entry| {
+            let (one, other) = (places(one, &entry)?, places(other, &entry)?);
+            one.iter().zip(&other).position(|(one, other)| one != other)
+        });
+        agreed.min().unwrap_or(self.symbols.len())
     }
-}
 
-/// What else a symbol may have stored.
-fn others(symbol: Symbol, plain: Framing) -> Vec<Framing> {
-    match (symbol, plain) {
-        (Symbol::Unknown, _) => [Framing::Absent, Framing::Int, Framing::Text, Framing::Ip, Framing::Pair]
-            .into_iter()
-            .filter(|f| *f != plain)
-            .collect(),
-        (Symbol::Known(Framing::Pair), _) => vec![Framing::Text, Framing::Absent],
-        (Symbol::Known(Framing::Fallback(Term::Pair)), _) => {
-            vec![Framing::Fallback(Term::Text), Framing::Absent]
+    fn keep(&self, plan: Plan) -> Rc<Plan> {
+        let plan = Rc::new(plan);
+        let mut readings = self.readings.borrow_mut();
+        if readings.len() == READINGS_MAX {
+            readings.truncate(1);
         }
-        (Symbol::Known(_), _) => vec![Framing::Absent],
-        (Symbol::Aggregate, _) => vec![],
+        self.preferred.set(readings.len());
+        self.proven.set(true);
+        self.searches.set(0);
+        readings.push(plan.clone());
+        plan
     }
-}
-
-/// Framing by the code of a version 3 type table.
-fn by_type(code: u8) -> Framing {
-    match code {
-        1 => Framing::Int,
-        2 => Framing::Pair,
-        3 => Framing::Text,
-        4 => Framing::Ip,
-        _ => Framing::Absent,
-    }
-}
-
-/// How many of the first `most` entries the plan fits, and whether it fits all of these.
-fn fitting(plan: &Plan, segment: &Segment<'_>, most: usize) -> (usize, bool) {
-    let (mut count, mut all) = (0, true);
-    for entry in segment.entries().take(most) {
-        if plan.fits(entry.payload) {
-            count += 1;
-        } else {
-            all = false;
-        }
-    }
-    (count, all)
-}
-
-/// Where the value of each symbol lies in an entry: the plain, slow walk, which the tests hold the plan against.
-///
-/// Calls `each` with the number of the symbol, its framing, and its bytes. `None` if the values do not come out at the entry's end.
-pub fn walk<'a>(framings: &[Framing], payload: &'a [u8], mut each: impl FnMut(usize, Framing, &'a [u8])) -> Option<()> {
-    let mut at = 0;
-    for (number, framing) in framings.iter().enumerate() {
-        let rest = payload.get(at..)?;
-        let len = stored_len(*framing, rest)?;
-        each(number, *framing, rest.get(..len)?);
-        at += len;
-    }
-    (at == payload.len()).then_some(())
-}
-
-/// Bytes that a value takes at the start of `bytes`, its padding included.
-pub fn stored_len(framing: Framing, bytes: &[u8]) -> Option<usize> {
-    let len = match framing {
-        Framing::Absent => 0,
-        Framing::Int => 8,
-        Framing::Pair => 16,
-        Framing::Record => 32,
-        Framing::Text => align8(text_len(bytes)? + 1),
-        Framing::Ip => ip_len(bytes)?,
-        Framing::List => list_len(bytes)?,
-        Framing::Request => {
-            let method = stored_len(Framing::Text, bytes)?;
-            method + stored_len(Framing::Text, bytes.get(method..)?)? + 16
-        }
-        Framing::Fallback(term) => {
-            let selector = i64_at(bytes, 0)?;
-            let rest = bytes.get(8..)?;
-            let framing = match (selector, term) {
-                (-2, Term::Int) => Framing::Int,
-                (-2, Term::Pair) => Framing::Pair,
-                (-2, Term::Ip) => Framing::Ip,
-                _ => Framing::Text,
-            };
-            8 + stored_len(framing, rest)?
-        }
-    };
-    (len <= bytes.len()).then_some(len)
-}
-
-/// Bytes of an address value, by its family: none and IPv4 8, IPv6 24 (10 on Linux, 28 on FreeBSD, 30 on macOS), Unix sockets 112.
-#[inline]
-pub fn ip_len(bytes: &[u8]) -> Option<usize> {
-    let family = u16::from_le_bytes(*bytes.first_chunk()?);
-    Some(match family {
-        10 | 28 | 30 => 24,
-        1 => 112,
-        _ => 8,
-    })
-}
-
-/// Bytes of a header list. An empty value is an empty string, so the end is looked for only where a name would start.
-pub fn list_len(bytes: &[u8]) -> Option<usize> {
-    let mut at = 0;
-    while *bytes.get(at)? != 0 {
-        at += text_len(bytes.get(at..)?)? + 1;
-        at += text_len(bytes.get(at..)?)? + 1;
-    }
-    Some(align8(at + 1))
 }
 
 /// Formats by field list, bounded.
@@ -346,7 +289,7 @@ impl Formats {
         if let Some(found) = self.table.find(hash_of_list, |format| format.is_of(segment)) {
             return Ok(found.clone());
         }
-        let format = Rc::new(Format::new(segment.field_list(), segment.field_types())?);
+        let format = Rc::new(Format::of(segment)?);
         if self.table.len() >= FORMATS_MAX || self.bytes >= FORMAT_BYTES_MAX {
             self.table.clear();
             self.bytes = 0;
@@ -368,36 +311,102 @@ mod tests {
         assert!(Format::new(&"a,".repeat(1023), None).is_ok());
     }
 
+    use super::super::encode::{Header, SegmentWriter, Value};
+    use Framing::{Absent, Int, Ip, Pair, Rest, Text};
+
+    /// What the fields of these entries are read as.
+    fn framings(field_list: &str, entries: &[&[Value<'_>]]) -> (Vec<Framing>, usize) {
+        let header = Header { field_list: field_list.as_bytes(), padding: *b"PaDdInGs", ..Header::default() };
+        let mut writer = SegmentWriter::new(&header, 0);
+        entries.iter().for_each(|values| writer.push(1, 0, values).unwrap());
+        let segment = Segment::parse(writer.finish(2)).unwrap();
+        let plan = Format::of(&segment).unwrap().plan(&segment);
+        let fitting = segment.entries().filter(|entry| plan.fits(entry.payload)).count();
+        (plan.framings().to_vec(), fitting)
+    }
+
     #[test]
-    fn stored_lengths_follow_the_framing() {
-        let cases: &[(&str, Framing, &[u8], Option<usize>)] = &[
-            ("text", Framing::Text, b"GET\0xxxx", Some(8)),
-            ("text of 8", Framing::Text, b"12345678\0xxxxxxx", Some(16)),
-            ("text without NUL", Framing::Text, b"12345678", None),
-            ("text whose padding is cut", Framing::Text, b"12345678\0xxx", None),
-            ("no address", Framing::Ip, &[0; 8], Some(8)),
-            ("IPv4", Framing::Ip, &[2, 0, 9, 9, 127, 0, 0, 1], Some(8)),
-            ("IPv6 cut", Framing::Ip, &[10; 8], Some(8)),
-            ("half an address", Framing::Ip, &[2, 0, 9], None),
-            ("empty list", Framing::List, &[0; 8], Some(8)),
-            ("list with an empty value", Framing::List, b"Age\0\0Via\0x\0\0xxxx", Some(16)),
-            ("list without end", Framing::List, b"Age\0\0Via\0x\0", None),
-            ("record", Framing::Record, &[7; 32], Some(32)),
-            ("record cut", Framing::Record, &[7; 24], None),
-            ("fallback to a header", Framing::Fallback(Term::Ip), b"\0\0\0\0\0\0\0\0abc\0xxxx", Some(16)),
+    fn what_a_writer_stored_is_found_out() {
+        let long = Value::Text(b"www.example.com");
+        let (get, version) = (Value::Text(b"GET"), Value::Text(b"1.1"));
+        let v4 = Value::Ip(Some([192, 0, 2, 1].into()));
+        type Case<'a> = (&'a str, &'a str, &'a [&'a [Value<'a>]], &'a [Framing], usize);
+        let cases: &[Case<'_>] = &[
             (
-                "fallback to the last term",
-                Framing::Fallback(Term::Int),
-                &[0xfe, 255, 255, 255, 255, 255, 255, 255, 1, 1, 1, 1, 1, 1, 1, 1],
-                Some(16),
+                "7.1 knows pqsn",
+                "cqhm,phr,pqsn,pssc",
+                &[&[get, Value::Int(50), long, Value::Int(200)]],
+                &[Text, Int, Text, Int],
+                1,
             ),
-            ("request", Framing::Request, b"GET\0....a/b\0....1.......1.......", Some(32)),
+            (
+                "8.1 does not",
+                "cqhm,phr,pqsn,pssc",
+                &[&[get, Value::Int(50), Value::Int(200)]],
+                &[Text, Int, Absent, Int],
+                1,
+            ),
+            ("11-dev's versions", "sshv,csshv,pssc", &[&[version, version, Value::Int(200)]], &[Text, Text, Int], 1),
+            ("a typo", "nosuch,pssc,cqhm", &[&[Value::Int(200), get]], &[Absent, Int, Text], 1),
+            ("a plugin's integer", "pssc,plug,chi", &[&[Value::Int(200), Value::Int(7), v4]], &[Int, Int, Ip], 1),
+            (
+                "a plugin's text",
+                "pssc,plug,chi",
+                &[&[Value::Int(200), long, v4], &[Value::Int(404), long, v4]],
+                &[Int, Text, Ip],
+                2,
+            ),
+            ("a plugin's pair", "pssc,plug,chi", &[&[Value::Int(200), Value::Pair(1, 0), v4]], &[Int, Pair, Ip], 1),
+            (
+                "two unknown ones, told apart by the status between them",
+                "one,pssc,two",
+                &[&[Value::Int(12_345), Value::Int(200)]],
+                &[Int, Int, Absent],
+                1,
+            ),
+            (
+                "two unknown ones that nothing tells apart",
+                "cqhm,one,psql,two",
+                &[&[get, Value::Int(5), Value::Int(6)]],
+                &[Text, Rest, Rest, Rest],
+                1,
+            ),
+            (
+                "a form that we don't know",
+                "pssc,plug,chi",
+                &[&[Value::Int(200), Value::Raw(&[0xff; 40]), v4]],
+                &[Int, Rest, Rest],
+                1,
+            ),
+            (
+                "a damaged entry among good ones",
+                "pssc,nosuch,cqhm",
+                &[&[Value::Int(200), get], &[Value::Int(200), get, get], &[Value::Int(200), get]],
+                &[Int, Absent, Text],
+                2,
+            ),
         ];
-        for (name, framing, bytes, expected) in cases {
-            assert_eq!(stored_len(*framing, bytes), *expected, "{name}");
+        for (name, list, entries, expected, fitting) in cases {
+            assert_eq!(framings(list, entries), (expected.to_vec(), *fitting), "{name}");
         }
-        let mut v6 = [0; 24];
-        v6[0] = 10;
-        assert_eq!((stored_len(Framing::Ip, &v6), stored_len(Framing::Ip, &v6[..16])), (Some(24), None));
+    }
+
+    #[test]
+    fn formats_are_told_apart_by_their_layout() {
+        let mut formats = Formats::default();
+        let layouts = [Layout::USUAL, Layout { entries: EntryHeader::E24, ..Layout::USUAL }];
+        let plans = layouts.map(|layout| {
+            let header = Header { layout, field_list: b"chi,pssc", ..Header::default() };
+            let mut writer = SegmentWriter::new(&header, 0);
+            let client = match layout.entries {
+                EntryHeader::E16 => Value::Ip(Some([192, 0, 2, 1].into())),
+                _ => Value::Text(b"192.0.2.1"),
+            };
+            writer.push(1, 0, &[client, Value::Int(200)]).unwrap();
+            let segment = Segment::parse(writer.finish(2)).unwrap();
+            formats.of(&segment).unwrap().plan(&segment).framings().to_vec()
+        });
+        assert_eq!(plans, [[Ip, Int], [Text, Int]]);
+        assert_eq!(formats.table.len(), 2);
     }
 }

@@ -1,9 +1,11 @@
 //! Frames: the length-prefixed messages of a collation connection.
 //!
-//! A frame is a signed little-endian 4-byte length, which does not count itself, and that many bytes. The first frame
-//! of a connection is the secret; every other one is a segment. Source: spec/collation-protocol.md 2, eras D and later.
+//! A frame is a signed 4-byte length, which does not count itself, and that many bytes. The first frame of a connection is the secret;
+//! every other one is a segment. Lengths are in the sender's order: little-endian in practice, big-endian until 3.1.3 and from
+//! big-endian processors. Source: spec/collation-protocol.md 2 and 3.
 
-use super::bytes::{i32_at, u32_at};
+use super::bytes::u32_at;
+use super::layout::Order;
 use super::segment;
 
 /// Bytes of the length before each frame's body.
@@ -59,16 +61,46 @@ pub enum Frame<'a> {
     },
 }
 
-/// Looks at the frame at the start of `bytes`.
+/// The greatest length that a first message may have for its order to be plain: read in the other order, it is greater.
+const FIRST_MAX: u32 = 65_535;
+
+/// The order of a connection's lengths, by its first bytes; `None` until there are enough.
+///
+/// # Errors
+///
+/// [`FrameError`] if the length can't be right in either order.
+pub fn order(bytes: &[u8]) -> Result<Option<Order>, FrameError> {
+    let Some(little) = u32_at(bytes, 0) else { return Ok(None) };
+    if (1..=FIRST_MAX).contains(&little) {
+        Ok(Some(Order::Little))
+    } else if (1..=FIRST_MAX).contains(&little.swap_bytes()) {
+        Ok(Some(Order::Big))
+    } else {
+        Err(FrameError::Length { found: little as i32, bounds: Bounds::SECRET })
+    }
+}
+
+/// Looks at the frame at the start of `bytes`, whose length is little-endian.
 ///
 /// # Errors
 ///
 /// [`FrameError`] if the length can't be right: the connection can't be resynchronised.
 #[inline]
 pub fn first(bytes: &[u8], bounds: Bounds) -> Result<Frame<'_>, FrameError> {
-    let Some(found) = i32_at(bytes, 0) else {
+    first_in(Order::Little, bytes, bounds)
+}
+
+/// Looks at the frame at the start of `bytes`, whose length is in that order.
+///
+/// # Errors
+///
+/// [`FrameError`] if the length can't be right: the connection can't be resynchronised.
+#[inline]
+pub fn first_in(order: Order, bytes: &[u8], bounds: Bounds) -> Result<Frame<'_>, FrameError> {
+    let Some(found) = order.u32_at(bytes, 0) else {
         return Ok(Frame::Part { needed: HEAD });
     };
+    let found = found as i32;
     match usize::try_from(found) {
         Ok(len) if bounds.min <= len && len <= bounds.max => Ok(match bytes.get(HEAD..HEAD + len) {
             Some(body) => Frame::Whole { body },
@@ -78,10 +110,10 @@ pub fn first(bytes: &[u8], bounds: Bounds) -> Result<Frame<'_>, FrameError> {
     }
 }
 
-/// True if the frame at the start of `bytes` has shown that it is no segment, before all of it is there.
+/// True if the frame at the start of `bytes` has shown that it is no segment in that order, before all of it is there.
 #[inline]
-pub fn wrong_cookie(bytes: &[u8]) -> bool {
-    u32_at(bytes, HEAD).is_some_and(|cookie| cookie != segment::COOKIE)
+pub fn wrong_cookie(order: Order, bytes: &[u8]) -> bool {
+    order.u32_at(bytes, HEAD).is_some_and(|cookie| cookie != segment::COOKIE)
 }
 
 #[cfg(test)]
@@ -122,8 +154,33 @@ mod tests {
 
     #[test]
     fn a_wrong_cookie_shows_with_its_last_byte() {
-        assert!(!wrong_cookie(b"\x90\0\0\0\0\0\0"));
-        assert!(wrong_cookie(b"\x90\0\0\0\0\0\0\0"));
-        assert!(!wrong_cookie(b"\x90\0\0\0\xce\xfa\xce\x0a"));
+        use Order::{Big, Little};
+        assert!(!wrong_cookie(Little, b"\x90\0\0\0\0\0\0"));
+        assert!(wrong_cookie(Little, b"\x90\0\0\0\0\0\0\0"));
+        assert!(!wrong_cookie(Little, b"\x90\0\0\0\xce\xfa\xce\x0a"));
+        assert!(wrong_cookie(Little, b"\x90\0\0\0\x0a\xce\xfa\xce"));
+        assert!(!wrong_cookie(Big, b"\0\0\0\x90\x0a\xce\xfa\xce"));
+        assert!(wrong_cookie(Big, b"\0\0\0\x90\xce\xfa\xce\x0a"));
+    }
+
+    #[test]
+    fn the_first_length_shows_the_order() {
+        let cases: &[(&[u8], Option<Order>)] = &[
+            (b"", None),
+            (b"\x06\0\0", None),
+            (b"\x06\0\0\0", Some(Order::Little)),
+            (b"\xff\xff\0\0f", Some(Order::Little)),
+            (b"\0\0\0\x06foo", Some(Order::Big)),
+            (b"\0\0\xff\xff", Some(Order::Big)),
+        ];
+        for (bytes, expected) in cases {
+            assert_eq!(order(bytes), Ok(*expected), "{bytes:?}");
+        }
+        for bytes in [b"\0\0\0\0", b"GET ", b"\xff\xff\xff\xff", b"\0\x01\x01\0"] {
+            assert!(order(bytes).is_err(), "{bytes:?}");
+        }
+        let big = b"\0\0\0\x06foobar";
+        assert_eq!(first_in(Order::Big, big, Bounds::SECRET), Ok(Frame::Whole { body: b"foobar" }));
+        assert_eq!(first_in(Order::Big, &big[..9], Bounds::SECRET), Ok(Frame::Part { needed: 10 }));
     }
 }

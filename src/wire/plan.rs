@@ -1,8 +1,9 @@
 //! Plans: a field list compiled into the steps that read what is counted and skip the rest.
 
-use super::bytes::{align8, i64_at, text_len_ahead};
+use super::bytes::{align8, text_len, text_len_ahead};
 use super::fields::{self, Framing};
-use super::format::{ip_len, list_len, stored_len};
+use super::layout::Ints;
+use super::value::{address, address_of_number, address_of_text, ip_len, list_len, stored_len};
 
 /// What the statistics read of an entry, by logical field (spec/statistics.md 1). A number that the format lacks is 0, a text empty;
 /// [`Plan::has`] tells.
@@ -65,6 +66,8 @@ pub enum Text {
     Server,
     /// Content type, with parameters if it comes from the header: `psct`, else `{Content-Type}psh`.
     ContentType,
+    /// Host that the client asked for, or a URL with it: `cquuh`, `cquuc`, `{Host}cqh`. Lacking where [`Text::Url`] is that very field.
+    Host,
 }
 
 /// Which logical fields a format has.
@@ -101,6 +104,38 @@ impl Has {
     }
 }
 
+/// What a text line's fields are filled with (`line`).
+impl<'a> Fields<'a> {
+    #[inline]
+    pub(super) fn set_client(&mut self, client: Option<[u8; 16]>) {
+        self.client = client;
+    }
+
+    #[inline]
+    pub(super) fn set_number(&mut self, number: Number, value: i64) {
+        self.numbers[number as usize] = value;
+    }
+
+    #[inline]
+    pub(super) fn set_text(&mut self, text: Text, value: &'a [u8]) {
+        self.texts[text as usize] = value;
+    }
+}
+
+impl Has {
+    pub(super) fn add_client(&mut self) {
+        self.0 |= Self::CLIENT;
+    }
+
+    pub(super) fn add_number(&mut self, number: Number) {
+        self.0 |= Self::number(number);
+    }
+
+    pub(super) fn add_text(&mut self, text: Text) {
+        self.0 |= Self::text(text);
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
     Skip(usize),
@@ -112,6 +147,12 @@ enum Step {
     Number(Number, i64),
     Text(Text),
     Client,
+    /// Until 2.1.4.
+    ClientNumber,
+    /// From 2.1.5 to 3.1.0.
+    ClientText,
+    /// To the entry's end, unread.
+    Rest,
 }
 
 /// A compiled field list.
@@ -119,12 +160,13 @@ enum Step {
 pub struct Plan {
     steps: Vec<Step>,
     framings: Vec<Framing>,
+    ints: Ints,
     has: Has,
     has_scheme: bool,
 }
 
 /// For each logical field the symbols that can fill it, the best first, with the factor to its unit.
-const NUMBERS: [(Number, &[(&str, i64)]); 7] = [
+pub(super) const NUMBERS: [(Number, &[(&str, i64)]); 7] = [
     (Number::Result, &[("crc", 1)]),
     (Number::Status, &[("pssc", 1)]),
     (Number::Bytes, &[("psql", 1), ("pscl", 1)]),
@@ -133,20 +175,28 @@ const NUMBERS: [(Number, &[(&str, i64)]); 7] = [
     (Number::Route, &[("phr", 1)]),
     (Number::EntryType, &[("etype", 1)]),
 ];
-const TEXTS: [(Text, &[&str]); 4] = [
+pub(super) const TEXTS: [(Text, &[&str]); 5] = [
     (Text::Method, &["cqhm", "cqtx"]),
     (Text::Url, &["cquc", "pquc", "cqu", "pqu", "cquuc", "cqtx"]),
     (Text::Server, &["shn", "pqsn"]),
     (Text::ContentType, &["psct", "{content-type}psh"]),
+    // Behind the URL's, which it leaves its field to.
+    (Text::Host, &["cquuh", "cquuc", "{host}cqh"]),
 ];
-const CLIENT: [&str; 2] = ["chi", "chih"];
+pub(super) const CLIENT: [&str; 2] = ["chi", "chih"];
 
 impl Plan {
-    /// Compiles a field list whose symbols store values in these framings, one for each symbol.
+    /// Compiles a field list whose symbols store values in these framings, one for each symbol, with integers in the usual form.
     pub fn new(field_list: &str, framings: &[Framing]) -> Self {
+        Self::with_ints(field_list, framings, Ints::Little)
+    }
+
+    /// Compiles a field list whose symbols store values in these framings, one for each symbol, and integers in that form.
+    pub fn with_ints(field_list: &str, framings: &[Framing], ints: Ints) -> Self {
         let names: Vec<String> = field_list.split(',').map(canonical).collect();
         // The symbol that fills a logical field: the best one that is stored; the first of several alike.
-        let find = |symbol: &str| (0..names.len()).find(|&at| names[at] == symbol && framings[at] != Framing::Absent);
+        let read = framings.iter().position(|framing| *framing == Framing::Rest).unwrap_or(names.len());
+        let find = |symbol: &str| (0..read).find(|&at| names[at] == symbol && framings[at] != Framing::Absent);
         let mut numbers = Vec::new();
         for (number, symbols) in NUMBERS {
             let best = symbols.iter().find_map(|(symbol, factor)| Some((find(symbol)?, *factor)));
@@ -155,21 +205,26 @@ impl Plan {
         }
         let mut texts = Vec::new();
         for (text, symbols) in TEXTS {
-            texts.extend(symbols.iter().find_map(|symbol| find(symbol)).map(|at| (at, text)));
+            let best = symbols.iter().find_map(|symbol| find(symbol));
+            let best = best.filter(|&at| text != Text::Host || !texts.contains(&(at, Text::Url)));
+            texts.extend(best.map(|at| (at, text)));
         }
-        let client = CLIENT.iter().find_map(|symbol| find(symbol)).filter(|&at| framings[at] == Framing::Ip);
+        let client = CLIENT.iter().find_map(|symbol| find(symbol));
 
-        let mut plan = Self { steps: Vec::new(), framings: framings.to_vec(), has: Has::default(), has_scheme: false };
+        let mut plan =
+            Self { steps: Vec::new(), framings: framings.to_vec(), ints, has: Has::default(), has_scheme: false };
         for (at, framing) in framings.iter().enumerate() {
             let text = |wanted: Text| texts.iter().any(|&(of, text)| of == at && text == wanted);
             match framing {
                 Framing::Absent => {}
+                Framing::Int if client == Some(at) => plan.push(Step::ClientNumber),
                 Framing::Int => match numbers.iter().find(|(of, ..)| *of == at) {
                     Some(&(_, number, factor)) => plan.push(Step::Number(number, factor)),
                     None => plan.push(Step::Skip(8)),
                 },
                 Framing::Pair => plan.push(Step::Skip(16)),
                 Framing::Record => plan.push(Step::Skip(32)),
+                Framing::Text if client == Some(at) => plan.push(Step::ClientText),
                 Framing::Text if names[at] == "cqus" => plan.push(Step::Scheme),
                 Framing::Text => match texts.iter().find(|(of, _)| *of == at) {
                     Some(&(_, text)) => plan.push(Step::Text(text)),
@@ -182,6 +237,10 @@ impl Plan {
                     plan.push(if text(Text::Url) { Step::Text(Text::Url) } else { Step::SkipText });
                     plan.push(Step::Skip(16));
                 }
+                Framing::Rest => {
+                    plan.push(Step::Rest);
+                    break;
+                }
                 Framing::List | Framing::Fallback(_) => plan.push(Step::SkipOther(*framing)),
             }
         }
@@ -192,7 +251,7 @@ impl Plan {
         match step {
             Step::Number(number, _) => self.has.0 |= Has::number(number),
             Step::Text(text) => self.has.0 |= Has::text(text),
-            Step::Client => self.has.0 |= Has::CLIENT,
+            Step::Client | Step::ClientNumber | Step::ClientText => self.has.0 |= Has::CLIENT,
             Step::Scheme => self.has_scheme = true,
             _ => {}
         }
@@ -215,6 +274,11 @@ impl Plan {
         &self.framings
     }
 
+    /// How the integers are stored.
+    pub fn ints(&self) -> Ints {
+        self.ints
+    }
+
     /// Reads an entry's values; `None` if they do not come out at its end: it is damaged, or the reading is wrong.
     pub fn read<'a>(&self, payload: &'a [u8]) -> Option<Fields<'a>> {
         let mut fields = Fields::default();
@@ -226,12 +290,28 @@ impl Plan {
     /// disorder.
     #[inline]
     pub fn read_into<'a>(&self, fields: &mut Fields<'a>, ahead: &'a [u8], len: usize) -> bool {
+        if self.ints == Ints::Little {
+            return self.read_as(Ints::Little, fields, ahead, len);
+        }
+        self.read_other(fields, ahead, len)
+    }
+
+    /// Of old and of big-endian writers.
+    #[cold]
+    #[inline(never)]
+    fn read_other<'a>(&self, fields: &mut Fields<'a>, ahead: &'a [u8], len: usize) -> bool {
+        self.read_as(self.ints, fields, ahead, len)
+    }
+
+    /// `ints` are those of the plan, as a constant where it is worth a copy of the code.
+    #[inline(always)]
+    fn read_as<'a>(&self, ints: Ints, fields: &mut Fields<'a>, ahead: &'a [u8], len: usize) -> bool {
         if self.has_scheme {
             // In the releases that mis-encode `UNKNOWN` it is always followed by 8 bytes too many.
-            return self.run::<true>(fields, ahead, len) == Some(len)
-                || self.run::<false>(fields, ahead, len) == Some(len);
+            return self.run::<true>(ints, fields, ahead, len) == Some(len)
+                || self.run::<false>(ints, fields, ahead, len) == Some(len);
         }
-        self.run::<false>(fields, ahead, len) == Some(len)
+        self.run::<false>(ints, fields, ahead, len) == Some(len)
     }
 
     /// Does the reading come out at the entry's end?
@@ -240,14 +320,20 @@ impl Plan {
     }
 
     /// Gives where the values end. One that reaches beyond the entry's end is found out by that: no step goes back.
-    #[inline]
-    fn run<'a, const LONG_UNKNOWN: bool>(&self, fields: &mut Fields<'a>, ahead: &'a [u8], end: usize) -> Option<usize> {
+    #[inline(always)]
+    fn run<'a, const LONG_UNKNOWN: bool>(
+        &self,
+        ints: Ints,
+        fields: &mut Fields<'a>,
+        ahead: &'a [u8],
+        end: usize,
+    ) -> Option<usize> {
         let mut at = 0;
         for step in &self.steps {
             match *step {
                 Step::Skip(len) => at += len,
                 Step::Number(number, factor) => {
-                    fields.numbers[number as usize] = i64_at(ahead, at)?.saturating_mul(factor);
+                    fields.numbers[number as usize] = ints.at(ahead, at)?.saturating_mul(factor);
                     at += 8;
                 }
                 Step::Text(text) => {
@@ -259,15 +345,21 @@ impl Plan {
                 Step::SkipText => at += align8(text_len_ahead(ahead.get(at..)?, end.saturating_sub(at))? + 1),
                 Step::Client => {
                     let rest = ahead.get(at..)?;
-                    at += ip_len(rest)?;
-                    fields.client = address(rest);
+                    at += ip_len(rest, ints)?;
+                    fields.client = address(rest, ints);
                 }
-                Step::SkipIp => at += ip_len(ahead.get(at..)?)?,
+                Step::ClientNumber | Step::ClientText => {
+                    let (client, len) = old_client(*step, ahead.get(at..)?, ints)?;
+                    fields.client = client;
+                    at += len;
+                }
+                Step::Rest => at = at.max(end),
+                Step::SkipIp => at += ip_len(ahead.get(at..)?, ints)?,
                 Step::SkipOther(framing) => {
                     let rest = ahead.get(at..)?;
                     at += match framing {
                         Framing::List => list_len(rest)?,
-                        _ => stored_len(framing, rest)?,
+                        _ => stored_len(framing, rest, ints)?,
                     };
                 }
                 Step::Scheme => {
@@ -284,8 +376,19 @@ impl Plan {
     }
 }
 
+/// The client's address as it was stored until 3.1.0, and how many bytes it takes.
+#[cold]
+#[inline(never)]
+fn old_client(step: Step, bytes: &[u8], ints: Ints) -> Option<(Option<[u8; 16]>, usize)> {
+    if step == Step::ClientNumber {
+        return Some((address_of_number(ints.at(bytes, 0)?), 8));
+    }
+    let len = text_len(bytes)?;
+    Some((address_of_text(&bytes[..len]), align8(len + 1)))
+}
+
 /// A symbol without its slice; the name of a header in lower case.
-fn canonical(symbol: &str) -> String {
+pub(super) fn canonical(symbol: &str) -> String {
     let symbol = fields::without_slice(symbol);
     match fields::container(symbol) {
         Some((name, container)) => format!("{{{}}}{container}", name.to_ascii_lowercase()),
@@ -293,23 +396,11 @@ fn canonical(symbol: &str) -> String {
     }
 }
 
-/// The address in an IP value, IPv4 as mapped IPv6; `None` for family 0, Unix sockets, and what is cut.
-#[inline]
-pub fn address(value: &[u8]) -> Option<[u8; 16]> {
-    match u16::from_le_bytes(*value.first_chunk()?) {
-        2 => {
-            let v4: [u8; 4] = *value.get(4..)?.first_chunk()?;
-            Some([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, v4[0], v4[1], v4[2], v4[3]])
-        }
-        10 | 28 | 30 => value.get(4..)?.first_chunk().copied(),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::format::{Format, walk};
+    use super::super::format::Format;
     use super::super::segment::{Segment, tests::EXAMPLE};
+    use super::super::value::walk;
     use super::*;
     use proptest::prelude::*;
 
@@ -393,7 +484,7 @@ mod tests {
             (&b"GET"[..], &b"http://a/b"[..], 77)
         );
         let mut seen = Vec::new();
-        walk(plan.framings(), &payload, |_, _, value| seen.push(value.len())).unwrap();
+        walk(plan.framings(), &payload, Ints::Little, |_, _, value| seen.push(value.len())).unwrap();
         assert_eq!(seen, [44, 32, 16, 16, 16, 8, 8].map(|len| if len == 44 { 40 } else { len }));
     }
 
@@ -413,7 +504,7 @@ mod tests {
             prop_assert_eq!(fits.then_some(fields), plan.read(alone));
             let mut walked = alone.len();
             if !plan.has_scheme {
-                let fits = walk(plan.framings(), alone, |_, _, value| walked -= value.len()).is_some();
+                let fits = walk(plan.framings(), alone, Ints::Little, |_, _, value| walked -= value.len()).is_some();
                 prop_assert_eq!(fits, plan.fits(alone));
                 prop_assert!(!fits || walked == 0);
             }

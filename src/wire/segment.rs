@@ -1,11 +1,11 @@
 //! Segments: the batches in which Traffic Server sends and stores log entries.
 //!
-//! A segment is a header, header strings, and entries that fill the rest; integers are little-endian.
-//! Source: `LogBufferHeader` and `LogEntryHeader` in Traffic Server's `LogBuffer.h`, segment versions 2 and 3,
-//! entry headers of 16 bytes (3.1.2 and later); spec/logbuffer.md 2 to 6.
+//! A segment is a header, header strings, and entries that fill the rest, in the [`Layout`] of its writer and its way here.
+//! Source: `LogBufferHeader` and `LogEntryHeader` in Traffic Server's `LogBuffer.h`, segment versions 2 and 3; spec/logbuffer.md 2 to 6.
 
-use super::bytes::{i32_at, i64_at, u32_at, u64_at};
-use super::layout::Ints;
+use super::bytes::u32_at;
+use super::era;
+use super::layout::{EntryHeader, Ints, Layout, Order};
 
 /// The first field of every segment.
 pub const COOKIE: u32 = 0x0ace_face;
@@ -16,8 +16,8 @@ pub const HEADER_LEN: usize = 64;
 /// Bytes of the header, version 3.
 pub const HEADER_LEN_3: usize = 72;
 
-/// Bytes of an entry's header.
-pub const ENTRY_HEADER_LEN: usize = 16;
+/// Bytes of an entry's header in the usual layout; an entry is never shorter in any.
+pub const ENTRY_HEADER_LEN: usize = EntryHeader::E16.values_at();
 
 /// The longest field list that is read; formats have some hundred bytes.
 pub const FIELD_LIST_MAX: usize = 64 * 1024;
@@ -58,6 +58,7 @@ pub struct Segment<'a> {
     data: usize,
     field_list: &'a str,
     field_types: Option<&'a [u8]>,
+    layout: Layout,
 }
 
 /// Why bytes are not a segment that can be counted.
@@ -69,16 +70,16 @@ pub enum SegmentError {
         /// Bytes there are.
         len: usize,
     },
-    /// The first field is not [`COOKIE`].
+    /// The first field is not [`COOKIE`], in either order.
     #[error("cookie {found:#010x}")]
     Cookie {
         /// The field as sent.
         found: u32,
     },
     /// A version other than 2 and 3.
-    #[error("segment version {found}")]
+    #[error("segment version {found}, unsupported: only 2 and 3 can be read")]
     Version {
-        /// The version as sent.
+        /// The version as sent; 1 was written before Traffic Server was open source.
         found: u32,
     },
     /// The segment's own length is not that of its message.
@@ -113,10 +114,9 @@ impl<'a> Segment<'a> {
         let Some(header) = bytes.first_chunk::<HEADER_LEN>() else {
             return Err(SegmentError::Truncated { len: bytes.len() });
         };
-        let word = |at: usize| u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
-        if word(0) != COOKIE {
-            return Err(SegmentError::Cookie { found: word(0) });
-        }
+        let raw = |at: usize| u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
+        let words = order(raw(at::COOKIE)).ok_or(SegmentError::Cookie { found: raw(at::COOKIE) })?;
+        let word = |at: usize| if words == Order::Big { raw(at).swap_bytes() } else { raw(at) };
         let version = word(at::VERSION);
         let header_len = match version {
             2 => HEADER_LEN,
@@ -142,8 +142,14 @@ impl<'a> Segment<'a> {
             return Err(SegmentError::FieldList);
         }
         let field_list = std::str::from_utf8(list).map_err(|_| SegmentError::FieldList)?;
-        let field_types = if version == 3 { field_types(bytes, data) } else { None };
-        Ok(Self { bytes, version, entry_count: word(at::ENTRY_COUNT), data, field_list, field_types })
+        let field_types = if version == 3 { field_types(bytes, data, words) } else { None };
+        let entry_count = word(at::ENTRY_COUNT);
+        let layout = Layout::of(words, &bytes[data..], entry_count);
+        let mut segment = Self { bytes, version, entry_count, data, field_list, field_types, layout };
+        if layout.entries != EntryHeader::E16 {
+            segment.layout = era::integers(&segment);
+        }
+        Ok(segment)
     }
 
     /// Entries that the header claims; a hint only.
@@ -157,8 +163,15 @@ impl<'a> Segment<'a> {
     }
 
     /// How the integers among the values are stored.
+    #[inline]
     pub fn ints(&self) -> Ints {
-        Ints::Little
+        self.layout.ints
+    }
+
+    /// How all integers are stored.
+    #[inline]
+    pub fn layout(&self) -> Layout {
+        self.layout
     }
 
     /// Symbols joined by `,`.
@@ -193,18 +206,17 @@ impl<'a> Segment<'a> {
 
     /// Flags of the log object: bit 0 is a binary file.
     pub fn flags(&self) -> u32 {
-        u32_at(self.bytes, at::FLAGS).unwrap_or_default()
+        self.word(at::FLAGS)
     }
 
     /// Signature of the log object.
     pub fn signature(&self) -> u64 {
-        u64_at(self.bytes, at::SIGNATURE).unwrap_or_default()
+        self.layout.i64_at(self.bytes, at::SIGNATURE).unwrap_or_default() as u64
     }
 
     /// Unix seconds when the buffer was made and flushed; not bounds of its entries.
     pub fn timestamps(&self) -> (u32, u32) {
-        let second = |at| u32_at(self.bytes, at).unwrap_or_default();
-        (second(at::LOW_TIMESTAMP), second(at::HIGH_TIMESTAMP))
+        (self.word(at::LOW_TIMESTAMP), self.word(at::HIGH_TIMESTAMP))
     }
 
     /// Where the entries begin.
@@ -214,12 +226,19 @@ impl<'a> Segment<'a> {
 
     /// The entries in order, each checked to be inside. Ends after `entry_count`, at the end, or at the first that can't be right.
     pub fn entries(&self) -> Walk<'a> {
-        Walk { bytes: &self.bytes[self.data..], left: self.entry_count }
+        let is_usual = (self.layout.words, self.layout.entries) == (Order::Little, EntryHeader::E16);
+        Walk { bytes: &self.bytes[self.data..], left: self.entry_count, layout: self.layout, is_usual }
+    }
+
+    /// A word of the header.
+    #[inline]
+    fn word(&self, at: usize) -> u32 {
+        self.layout.words.u32_at(self.bytes, at).unwrap_or_default()
     }
 
     fn string(&self, at: usize) -> Option<&'a [u8]> {
         let header_len = if self.version == 3 { HEADER_LEN_3 } else { HEADER_LEN };
-        string(self.bytes, header_len, u32_at(self.bytes, at)?)
+        string(self.bytes, header_len, self.word(at))
     }
 
     fn name(&self, at: usize) -> &'a [u8] {
@@ -228,13 +247,21 @@ impl<'a> Segment<'a> {
     }
 }
 
+/// The order of a header's words, by its first; `None` if that is no [`COOKIE`].
+#[inline]
+pub fn order(cookie: u32) -> Option<Order> {
+    match cookie {
+        COOKIE => Some(Order::Little),
+        _ if cookie == COOKIE.swap_bytes() => Some(Order::Big),
+        _ => None,
+    }
+}
+
 /// How many entries a segment that was not accepted claims to have, bounded by what its bytes could hold.
 pub fn claimed_entries(bytes: &[u8], message_len: usize) -> u64 {
     let room = message_len.saturating_sub(HEADER_LEN) / ENTRY_HEADER_LEN;
-    match (u32_at(bytes, 0), u32_at(bytes, at::ENTRY_COUNT)) {
-        (Some(COOKIE), Some(count)) => (count as usize).min(room) as u64,
-        _ => 0,
-    }
+    let count = u32_at(bytes, at::COOKIE).and_then(order).and_then(|words| words.u32_at(bytes, at::ENTRY_COUNT));
+    count.map_or(0, |count| (count as usize).min(room) as u64)
 }
 
 /// The string at an offset of the header; `None` if the offset is 0 or outside, or no NUL follows.
@@ -248,13 +275,15 @@ fn string(bytes: &[u8], header_len: usize, offset: u32) -> Option<&[u8]> {
 }
 
 /// The type table of a version 3 segment; `None` if there is none or it does not lie before the entries.
-fn field_types(bytes: &[u8], data: usize) -> Option<&[u8]> {
-    let offset = u32_at(bytes, at::FIELD_TYPES)? as usize;
+fn field_types(bytes: &[u8], data: usize, words: Order) -> Option<&[u8]> {
+    let offset = words.u32_at(bytes, at::FIELD_TYPES)? as usize;
     if offset < HEADER_LEN_3 {
         return None;
     }
     let table = bytes.get(offset..data)?;
-    let count = u16::from_le_bytes(*table.first_chunk()?);
+    // No sender of version 3 converts, so the writer's order is that of the words.
+    let count = *table.first_chunk()?;
+    let count = if words == Order::Big { u16::from_be_bytes(count) } else { u16::from_le_bytes(count) };
     table.get(2..2 + usize::from(count))
 }
 
@@ -285,6 +314,9 @@ impl RawEntry<'_> {
 pub struct Walk<'a> {
     bytes: &'a [u8],
     left: u32,
+    layout: Layout,
+    /// The headers of entries are those of [`Layout::USUAL`].
+    is_usual: bool,
 }
 
 impl Walk<'_> {
@@ -303,154 +335,32 @@ impl<'a> Iterator for Walk<'a> {
         if self.left == 0 {
             return None;
         }
-        let header = self.bytes.first_chunk::<ENTRY_HEADER_LEN>()?;
-        let len = u32_at(header, 12)? as usize;
-        // A length of 0 would be an endless loop.
-        if len < ENTRY_HEADER_LEN || !len.is_multiple_of(8) || len > self.bytes.len() {
+        if self.is_usual { self.step(Layout::USUAL) } else { self.step_otherwise() }
+    }
+}
+
+impl<'a> Walk<'a> {
+    /// `layout` is a constant where it matters.
+    #[inline(always)]
+    fn step(&mut self, layout: Layout) -> Option<RawEntry<'a>> {
+        let bytes = self.bytes;
+        let head = layout.entry_head(bytes)?;
+        if !head.fits(layout.entries, bytes.len()) {
             return None;
         }
-        let (seconds, usec) = (i64_at(header, 0)?, i32_at(header, 8)?);
-        let ahead = &self.bytes[ENTRY_HEADER_LEN..];
-        self.bytes = &self.bytes[len..];
+        let ahead = &bytes[layout.entries.values_at()..];
+        self.bytes = &bytes[head.len..];
         self.left -= 1;
-        Some(RawEntry { seconds, usec, payload: &ahead[..len - ENTRY_HEADER_LEN], ahead })
+        let payload = &ahead[..head.len - layout.entries.overhead()];
+        Some(RawEntry { seconds: head.seconds, usec: head.usec, payload, ahead })
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn step_otherwise(&mut self) -> Option<RawEntry<'a>> {
+        self.step(self.layout)
     }
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use super::*;
-
-    /// The worked example of spec/collation-protocol.md 10, the segment alone.
-    pub(crate) const EXAMPLE: [u8; 144] = {
-        let mut bytes = [0; 144];
-        let words: [u32; 16] =
-            [COOKIE, 2, 4, 144, 1, 0x6553_f100, 0x6553_f103, 1, 0x5566_7788, 0x1122_3344, 64, 68, 82, 88, 94, 104];
-        let mut i = 0;
-        while i < 16 {
-            let word = words[i].to_le_bytes();
-            let mut j = 0;
-            while j < 4 {
-                bytes[i * 4 + j] = word[j];
-                j += 1;
-            }
-            i += 1;
-        }
-        let rest = b"min\0chi,pssc,cqhm\0\xff \xff \xff\0edge1\0min.blog\0\0\x00\xf1\x53\x65\0\0\0\0\x90\xd0\x03\0\x28\0\0\0\x02\0\0\0\xc0\x00\x02\x0a\xc8\0\0\0\0\0\0\0GET\0\0\0\0\0";
-        let mut i = 0;
-        while i < rest.len() {
-            bytes[64 + i] = rest[i];
-            i += 1;
-        }
-        bytes
-    };
-
-    fn with(change: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
-        let mut bytes = EXAMPLE.to_vec();
-        change(&mut bytes);
-        bytes
-    }
-
-    fn set(bytes: &mut [u8], at: usize, word: u32) {
-        bytes[at..at + 4].copy_from_slice(&word.to_le_bytes());
-    }
-
-    #[test]
-    fn the_worked_example_is_read() {
-        let segment = Segment::parse(&EXAMPLE).unwrap();
-        assert_eq!(segment.field_list(), "chi,pssc,cqhm");
-        assert_eq!((segment.source_host(), segment.file_name()), (&b"edge1"[..], &b"min.blog"[..]));
-        assert_eq!(segment.print_template(), b"\xff \xff \xff");
-        assert_eq!(segment.timestamps(), (1_700_000_000, 1_700_000_003));
-        let entries: Vec<_> = segment.entries().collect();
-        assert_eq!(entries.len(), 1);
-        assert_eq!((entries[0].time_ms(), entries[0].payload.len()), (1_700_000_000_250, 24));
-    }
-
-    #[test]
-    fn refuses_what_is_not_a_segment() {
-        type Case = (&'static str, Vec<u8>, SegmentError);
-        let cases: Vec<Case> = vec![
-            ("empty", vec![], SegmentError::Truncated { len: 0 }),
-            ("cut inside the header", EXAMPLE[..63].to_vec(), SegmentError::Truncated { len: 63 }),
-            ("text", with(|b| b[..4].copy_from_slice(b"GET ")), SegmentError::Cookie { found: 0x2054_4547 }),
-            ("version 1", with(|b| set(b, 4, 1)), SegmentError::Version { found: 1 }),
-            ("version 4", with(|b| set(b, 4, 4)), SegmentError::Version { found: 4 }),
-            ("cut", EXAMPLE[..136].to_vec(), SegmentError::ByteCount { found: 144, len: 136 }),
-            (
-                "byte_count too large",
-                with(|b| set(b, 12, u32::MAX)),
-                SegmentError::ByteCount { found: u32::MAX, len: 144 },
-            ),
-            ("data in the header", with(|b| set(b, 60, 56)), SegmentError::DataOffset { found: 56 }),
-            ("data at an odd place", with(|b| set(b, 60, 108)), SegmentError::DataOffset { found: 108 }),
-            ("data behind the end", with(|b| set(b, 60, 152)), SegmentError::DataOffset { found: 152 }),
-            ("no field list", with(|b| set(b, 44, 0)), SegmentError::NoFieldList),
-            ("field list in the header", with(|b| set(b, 44, 60)), SegmentError::NoFieldList),
-            ("field list outside", with(|b| set(b, 44, 144)), SegmentError::NoFieldList),
-            ("field list far outside", with(|b| set(b, 44, u32::MAX)), SegmentError::NoFieldList),
-            (
-                "field list without NUL",
-                with(|b| {
-                    set(b, 44, 136);
-                    b[136..].fill(b'x');
-                }),
-                SegmentError::NoFieldList,
-            ),
-            ("raw text log", with(|b| set(b, 8, 5)), SegmentError::NoFieldList),
-            ("field list of bytes", with(|b| b[68] = 0xff), SegmentError::FieldList),
-        ];
-        for (name, bytes, expected) in cases {
-            assert_eq!(Segment::parse(&bytes).unwrap_err(), expected, "{name}");
-        }
-    }
-
-    #[test]
-    fn other_strings_may_be_absent() {
-        let bytes = with(|b| {
-            set(b, 52, u32::MAX);
-            set(b, 56, 3);
-        });
-        let segment = Segment::parse(&bytes).unwrap();
-        assert_eq!((segment.source_host(), segment.file_name()), (&b""[..], &b""[..]));
-    }
-
-    #[test]
-    fn the_walk_ends_at_what_cannot_be_right() {
-        type Case = (&'static str, u32, u32, usize, (u64, u64));
-        let cases: &[Case] = &[
-            ("length 0", 0, 1, 0, (1, 40)),
-            ("shorter than its header", 8, 1, 0, (1, 40)),
-            ("no multiple of 8", 36, 1, 0, (1, 40)),
-            ("beyond the end", 48, 1, 0, (1, 40)),
-            ("claims more entries than there are", 40, u32::MAX, 1, (0, 0)),
-            ("claims none", 40, 0, 0, (0, 40)),
-            ("too short for its fields, and a rest", 24, 9, 1, (1, 16)),
-        ];
-        for (name, len, count, expected, lost) in cases {
-            let bytes = with(|b| {
-                set(b, 116, *len);
-                set(b, 16, *count);
-            });
-            let segment = Segment::parse(&bytes).unwrap();
-            let mut walk = segment.entries();
-            assert_eq!((walk.by_ref().count(), walk.lost()), (*expected, *lost), "{name}");
-        }
-    }
-
-    #[test]
-    fn absurd_times_are_clamped() {
-        for (seconds, usec, expected) in
-            [(-1, 0, 0), (i64::MAX, -5, i64::MAX as u64), (1, 2_000_000, 1999), (1, i32::MIN, 1000)]
-        {
-            assert_eq!(RawEntry { seconds, usec, payload: &[], ahead: &[] }.time_ms(), expected);
-        }
-    }
-
-    #[test]
-    fn claims_are_bounded_by_the_size() {
-        assert_eq!(claimed_entries(&EXAMPLE, 144), 1);
-        assert_eq!(claimed_entries(&with(|b| set(b, 16, u32::MAX)), 144), 5);
-        assert_eq!(claimed_entries(b"GET /", 144), 0);
-    }
-}
+pub(crate) mod tests;

@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+pub mod program;
+
 /// Requests and bytes by key.
 pub type Totals = BTreeMap<String, (u64, u64)>;
 
@@ -28,44 +30,62 @@ pub struct Capture {
 }
 
 impl Capture {
+    /// A stream that was made, with the usual secret; nothing is expected of it.
+    pub fn made(name: &str, stream: Vec<u8>) -> Self {
+        Self {
+            name: name.to_owned(),
+            stream,
+            secret: "foobar".to_owned(),
+            segments: 0,
+            entries: 0,
+            partial: 0,
+            is_aggregate: false,
+            unmatched: 0,
+            bytes: 0,
+            source_host: String::new(),
+            totals: BTreeMap::new(),
+        }
+    }
+
     /// The messages behind the secret, whole ones only.
     pub fn messages(&self) -> &[u8] {
         let secret = u32::from_le_bytes(self.stream[..4].try_into().unwrap()) as usize;
         &self.stream[4 + secret..self.stream.len() - self.partial]
     }
-
-    /// The segments, as they would lie in a binary log.
-    pub fn segments(&self) -> Vec<&[u8]> {
-        let mut rest = self.messages();
-        let mut segments = Vec::new();
-        while let Some((head, behind)) = rest.split_first_chunk::<4>() {
-            let (segment, next) = behind.split_at(u32::from_le_bytes(*head) as usize);
-            segments.push(segment);
-            rest = next;
-        }
-        segments
-    }
-
-    /// Those segments as one file.
-    pub fn log(&self) -> Vec<u8> {
-        self.segments().concat()
-    }
 }
 
 /// All collation captures: those of the repository, and further ones of the folder that VISULATE_CAPTURES names.
 pub fn collation() -> Vec<Capture> {
-    let mut found: BTreeMap<String, PathBuf> = BTreeMap::new();
+    let found = found(".bin.zst");
+    assert!(found.len() >= 19, "captures are missing: {}", found.len());
+    found.into_iter().map(|(name, path)| load(&name, &path)).collect()
+}
+
+/// All log files, as streams that hold the same segments.
+pub fn files() -> Vec<Capture> {
+    let mut found = found(".blog.zst");
+    // The heads of large ones have a text, but no totals.
+    found.retain(|name, path| path.with_file_name(format!("{name}.expected.json")).exists());
+    assert!(found.len() >= 6, "captures are missing: {}", found.len());
+    if std::env::var_os("VISULATE_CAPTURES").is_none() {
+        eprintln!("VISULATE_CAPTURES is not set: only the repository's own {} log files are checked", found.len());
+    }
+    found.into_iter().map(|(name, path)| load(&name, &path)).collect()
+}
+
+/// Captures by name, of that kind.
+fn found(extension: &str) -> BTreeMap<String, PathBuf> {
+    let mut found = BTreeMap::new();
     let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/captures");
     for folder in std::env::var_os("VISULATE_CAPTURES").map(PathBuf::from).into_iter().chain([own]) {
         for entry in std::fs::read_dir(&folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display())) {
             let path = entry.unwrap().path();
-            if let Some(name) = path.file_name().unwrap().to_str().unwrap().strip_suffix(".bin.zst") {
+            if let Some(name) = path.file_name().unwrap().to_str().unwrap().strip_suffix(extension) {
                 found.insert(name.to_owned(), path.clone());
             }
         }
     }
-    assert!(found.len() >= 19, "captures are missing: {}", found.len());
-    found.into_iter().map(|(name, path)| load(&name, &path)).collect()
+    found
 }
 
 /// One capture of the repository.
@@ -75,10 +95,30 @@ pub fn capture(name: &str) -> Capture {
 }
 
 fn load(name: &str, path: &Path) -> Capture {
-    let stream = zstd::decode_all(std::fs::File::open(path).unwrap()).unwrap();
+    let mut stream = zstd::decode_all(std::fs::File::open(path).unwrap()).unwrap();
+    if path.to_str().unwrap().ends_with(".blog.zst") {
+        stream = with_lengths(&stream);
+    }
     let expected = path.with_file_name(format!("{name}.expected.json"));
     let json: serde_json::Value = serde_json::from_slice(&std::fs::read(expected).unwrap()).unwrap();
     let (about, totals) = (&json["stream"], &json["totals"]);
+    Capture {
+        name: name.to_owned(),
+        secret: about["secret"].as_str().unwrap_or("foobar").to_owned(),
+        segments: about["segments"].as_u64().unwrap(),
+        entries: about["entries"].as_u64().unwrap(),
+        partial: about["trailing_partial_bytes"].as_u64().unwrap_or(0) as usize,
+        is_aggregate: about["fields"].as_str().unwrap().contains("COUNT("),
+        unmatched: totals["unmatched"].as_u64().unwrap_or(0),
+        bytes: totals["bytes_total"].as_u64().unwrap_or(0),
+        source_host: about["src_host"].as_str().unwrap().to_owned(),
+        totals: self::totals(totals),
+        stream,
+    }
+}
+
+/// Expected totals by dimension of the API.
+pub fn totals(totals: &serde_json::Value) -> BTreeMap<&'static str, Totals> {
     let mut by_dimension = BTreeMap::new();
     let folds: [(&str, &str, fn(&str) -> String); 5] = [
         ("client", "by_client", |key| if key == "0" { "(none)".into() } else { key.into() }),
@@ -100,23 +140,25 @@ fn load(name: &str, path: &Path) -> Capture {
             by_dimension.insert(dimension, folded);
         }
     }
-    Capture {
-        name: name.to_owned(),
-        secret: about["secret"].as_str().unwrap().to_owned(),
-        segments: about["segments"].as_u64().unwrap(),
-        entries: about["entries"].as_u64().unwrap(),
-        partial: about["trailing_partial_bytes"].as_u64().unwrap_or(0) as usize,
-        is_aggregate: about["fields"].as_str().unwrap().contains("COUNT("),
-        unmatched: totals["unmatched"].as_u64().unwrap_or(0),
-        bytes: totals["bytes_total"].as_u64().unwrap_or(0),
-        source_host: about["src_host"].as_str().unwrap().to_owned(),
-        totals: by_dimension,
-        stream,
+    by_dimension
+}
+
+/// The segments of a log file as the messages of a connection.
+fn with_lengths(file: &[u8]) -> Vec<u8> {
+    let mut stream = b"\x06\0\0\0foobar".to_vec();
+    let mut rest = file;
+    while !rest.is_empty() {
+        let len = u32::from_le_bytes(rest[12..16].try_into().unwrap());
+        let (segment, behind) = rest.split_at(len as usize);
+        stream.extend_from_slice(&len.to_le_bytes());
+        stream.extend_from_slice(segment);
+        rest = behind;
     }
+    stream
 }
 
 /// The rule for hosts (lower case, without port and brackets), written anew: the oracle of the engine's own.
-fn fold_host(authority: &str) -> String {
+pub fn fold_host(authority: &str) -> String {
     let text = authority.to_lowercase().replace("%5b", "[").replace("%5d", "]");
     let host = match text.strip_prefix('[') {
         Some(rest) => rest.split(']').next().unwrap(),

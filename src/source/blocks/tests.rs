@@ -1,241 +1,138 @@
-use std::io::{self, Read, Write};
-use std::path::PathBuf;
+use std::io::Write;
 
 use proptest::prelude::*;
 
 use super::*;
-use crate::wire::encode::{Header, SegmentWriter, Value, auth_message, message};
-use crate::wire::resync::Scanner;
+use crate::wire::encode::{Header, SegmentWriter, Value, message};
+use crate::wire::segment::COOKIE;
 
-/// Segments of about so many bytes, numbered.
-fn segments(count: usize, len: usize) -> Vec<Vec<u8>> {
-    let header = Header { field_list: b"cquc", ..Header::default() };
-    let of = |number: usize| {
-        let mut writer = SegmentWriter::with_capacity(&header, number as u32, len + 1024);
-        let text = vec![b'a' + (number % 26) as u8; len.min(4000) / 2];
-        while writer.push(number as i64, 0, &[Value::Text(&text)]).is_ok() {}
-        writer.finish(2).to_vec()
-    };
-    (0..count).map(of).collect()
-}
-
-fn capture(segments: &[Vec<u8>]) -> Vec<u8> {
-    auth_message(b"foobar").into_iter().chain(segments.iter().flat_map(|segment| message(segment))).collect()
-}
-
-/// All segments and all damage of an input, in order.
-fn read(blocks: &mut Blocks) -> (Vec<Vec<u8>>, Vec<Damage>, Option<io::ErrorKind>) {
-    let (mut segments, mut damage, mut offset) = (Vec::new(), Vec::new(), 0);
-    let buffers = blocks.buffers();
-    for (index, block) in blocks.enumerate() {
-        let block = match block {
-            Ok(block) => block,
-            Err(error) => return (segments, damage, Some(error.kind())),
-        };
-        assert_eq!(block.index, index as u64);
-        for range in &block.segments {
-            assert!(block.offset + range.start as u64 >= offset, "segments are in order");
-            offset = block.offset + range.end as u64;
-            segments.push(block.bytes[range.clone()].to_vec());
-        }
-        damage.extend(&block.damage);
-        buffers.give(block);
+/// A segment with entries of about `text` bytes.
+fn segment(entries: usize, text: usize) -> Vec<u8> {
+    let header = Header { field_list: b"psql,cquc", ..Header::default() };
+    let mut writer = SegmentWriter::with_capacity(&header, 1_700_000_000, 16 << 20);
+    for number in 0..entries {
+        writer
+            .push(1_700_000_000, 1, &[Value::Int(number as i64), Value::Text(&vec![b'x'; text + number % 7])])
+            .unwrap();
     }
-    (segments, damage, None)
+    writer.finish(1_700_000_001).to_vec()
 }
 
-fn file(folder: &tempfile::TempDir, bytes: &[u8]) -> PathBuf {
-    let path = folder.path().join(format!("{}", bytes.len()));
-    std::fs::write(&path, bytes).unwrap();
-    path
-}
-
-const BOTH: [Options; 2] =
-    [Options { segment_max: SEGMENT_MAX, uring: true }, Options { segment_max: SEGMENT_MAX, uring: false }];
-
-#[test]
-fn files_and_streams_of_any_size_give_their_segments() {
-    let folder = tempfile::tempdir().unwrap();
-    for (count, len) in [(0, 1), (1, 100), (3, 300), (700, 9000), (4000, 3000), (5, 700_000), (3, 3 << 20)] {
-        let segments = segments(count, len);
-        for bytes in [segments.concat(), capture(&segments)] {
-            let path = file(&folder, &bytes);
-            for options in BOTH {
-                let mut blocks = Blocks::open_with(&path, &options).unwrap();
-                assert_eq!(blocks.len_hint(), Some(bytes.len() as u64));
-                assert!(read(&mut blocks) == (segments.clone(), vec![], None), "{count} of {len}, {options:?}");
-                assert_eq!(blocks.bytes_read(), bytes.len() as u64);
-            }
-        }
-    }
-}
-
-#[test]
-fn blocks_are_about_a_chunk_and_name_their_place() {
-    let folder = tempfile::tempdir().unwrap();
-    let bytes = segments(1000, 9000).concat();
-    let blocks: Vec<Block> = Blocks::open(&file(&folder, &bytes)).unwrap().map(Result::unwrap).collect();
-    assert_eq!(blocks.len(), bytes.len().div_ceil(CHUNK));
+/// All segments, and what was skipped; checks that blocks are told right.
+fn all(blocks: Blocks, input: &[u8]) -> (Vec<Vec<u8>>, Vec<Damage>) {
+    let (mut segments, mut damage, mut index) = (Vec::new(), Vec::new(), 0);
     for block in blocks {
-        assert!(block.bytes.len() <= CHUNK + ROOM && block.bytes.capacity() == CHUNK + ROOM, "nothing was moved");
-        assert_eq!(block.bytes, bytes[block.offset as usize..][..block.bytes.len()]);
+        let block = block.unwrap();
+        assert_eq!(block.index, index);
+        index += 1;
+        for place in &block.segments {
+            let at = block.offset as usize + place.start;
+            assert_eq!(block.bytes[place.clone()], input[at..at + place.len()], "the offset tells where it is");
+            segments.push(block.bytes[place.clone()].to_vec());
+        }
+        damage.extend_from_slice(&block.damage);
     }
+    (segments, damage)
+}
+
+fn in_file(bytes: &[u8]) -> tempfile::NamedTempFile {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(bytes).unwrap();
+    file
 }
 
 #[test]
-fn compressed_inputs_are_unpacked_in_all_their_parts() {
-    let folder = tempfile::tempdir().unwrap();
-    let segments = segments(400, 9000);
-    let bytes = segments.concat();
-    let (one, other) = bytes.split_at(bytes.len() / 3);
-    let gzip = |bytes: &[u8]| {
-        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-        encoder.write_all(bytes).unwrap();
-        encoder.finish().unwrap()
-    };
-    let zstd = |bytes: &[u8]| zstd::encode_all(bytes, 1).unwrap();
-    let skippable = b"\x53\x2a\x4d\x18\x03\0\0\0abc".to_vec();
-    for packed in [
-        gzip(&bytes),
-        [gzip(one), gzip(other)].concat(),
-        zstd(&bytes),
-        [zstd(one), zstd(other)].concat(),
-        [skippable, zstd(&bytes)].concat(),
-    ] {
-        let path = file(&folder, &packed);
-        let mut blocks = Blocks::open(&path).unwrap();
-        assert!(read(&mut blocks) == (segments.clone(), vec![], None));
-        assert_eq!((blocks.len_hint(), blocks.bytes_read()), (Some(packed.len() as u64), packed.len() as u64));
-        // A part of it gives its segments, and then the error.
-        let path = file(&folder, &packed[..packed.len() * 3 / 4]);
-        let (found, _, error) = read(&mut Blocks::open(&path).unwrap());
-        assert_eq!(error, Some(io::ErrorKind::UnexpectedEof));
-        assert!(segments.starts_with(&found) && !found.is_empty());
-    }
-}
-
-#[test]
-fn a_pipe_gives_its_segments_as_they_come() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("fifo");
-    rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
-    let segments = segments(300, 9000);
-    let packed = zstd::encode_all(&capture(&segments)[..], 1).unwrap();
-    for bytes in [capture(&segments), packed] {
-        let (to, bytes) = (path.clone(), bytes);
-        let writer = std::thread::spawn(move || std::fs::write(to, bytes).unwrap());
-        let mut blocks = Blocks::open(&path).unwrap();
-        assert_eq!(blocks.len_hint(), None);
-        assert!(read(&mut blocks) == (segments.clone(), vec![], None));
-        writer.join().unwrap();
-    }
-}
-
-#[test]
-fn what_is_no_segment_is_reported_with_its_place() {
-    let folder = tempfile::tempdir().unwrap();
-    let segments = segments(300, 9000);
-    let (first, last) = segments.split_at(150);
-    let before = first.concat().len() as u64;
-    for garbage in [1, 100, CHUNK - 1, CHUNK, 5 * CHUNK / 2] {
-        let bytes = [first.concat(), vec![0xce; garbage], last.concat(), last[0][..500].to_vec()].concat();
-        let path = file(&folder, &bytes);
-        for options in BOTH {
-            let (found, damage, error) = read(&mut Blocks::open_with(&path, &options).unwrap());
-            assert!(found == segments && error.is_none(), "{garbage}");
-            let cut = bytes.len() as u64 - 500;
-            let expected = [
-                Damage { offset: before, len: garbage as u64, cut: false },
-                Damage { offset: cut, len: 500, cut: true },
-            ];
-            assert_eq!(damage, expected, "{garbage}");
+fn every_way_to_read_gives_the_same_segments() {
+    // Segments larger than the headroom, and one larger than a read.
+    let expected: Vec<Vec<u8>> = [(40, 90), (2, 70_000), (100, 50), (3, 900_000), (1, 10)]
+        .iter()
+        .cycle()
+        .take(23)
+        .map(|(entries, text)| segment(*entries, *text))
+        .collect();
+    let file = expected.concat();
+    let stream =
+        [b"\x06\0\0\0foobar".to_vec(), expected.iter().flat_map(|segment| message(segment)).collect()].concat();
+    for input in [file, stream] {
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gzip.write_all(&input[..input.len() / 2]).unwrap();
+        let mut second = flate2::write::GzEncoder::new(gzip.finish().unwrap(), flate2::Compression::fast());
+        second.write_all(&input[input.len() / 2..]).unwrap();
+        let gzip = second.finish().unwrap();
+        let zstd = [zstd::encode_all(&input[..999], 1).unwrap(), zstd::encode_all(&input[999..], 1).unwrap()].concat();
+        for (name, bytes) in [("plain", &input), ("gzip", &gzip), ("zstd", &zstd)] {
+            let file = in_file(bytes);
+            let blocks = Blocks::open(file.path()).unwrap();
+            assert_eq!(blocks.len_hint(), (name == "plain").then_some(input.len() as u64));
+            let (segments, damage) = all(blocks, &input);
+            assert!(segments == expected, "{name}: {} segments of {}", segments.len(), expected.len());
+            assert_eq!(damage, [], "{name}");
+            let read = Blocks::from_reader(File::open(file.path()).unwrap()).unwrap();
+            assert!(all(read, &input).0 == expected, "{name}, plain reads");
         }
     }
 }
 
 #[test]
-fn an_input_without_segments_is_all_damage() {
-    let folder = tempfile::tempdir().unwrap();
-    let bytes = b"192.0.2.1 - - [02/Jan/2006:15:04:05 +0000] GET\n".repeat(60_000);
-    let (found, damage, error) = read(&mut Blocks::open(&file(&folder, &bytes)).unwrap());
-    assert!(found.is_empty() && error.is_none());
-    assert_eq!(damage, [Damage { offset: 0, len: bytes.len() as u64, cut: false }]);
+fn what_is_skipped_is_told_once_and_where() {
+    let good = segment(40, 90);
+    let noise = vec![7; 3 << 20];
+    let mut input = [&noise[..100], &good, &noise, &good, &noise[..50_000], &good].concat();
+    input.extend_from_slice(&good[..good.len() - 16]);
+    let file = in_file(&input);
+    let (segments, damage) = all(Blocks::open(file.path()).unwrap(), &input);
+    assert!(segments == vec![good.clone(); 3]);
+    let at = |noise: usize, segments: usize| (noise + segments * good.len()) as u64;
+    let expected = [
+        Damage { offset: 0, len: 100, cut: false },
+        Damage { offset: at(100, 1), len: 3 << 20, cut: false },
+        Damage { offset: at(100 + (3 << 20), 2), len: 50_000, cut: false },
+        Damage { offset: at(50_100 + (3 << 20), 3), len: good.len() as u64 - 16, cut: true },
+    ];
+    assert_eq!(damage, expected);
+    assert_eq!(damage[0].to_string(), "100 bytes at offset 0 are no log segment: skipped");
 }
 
 #[test]
-fn what_cannot_be_read_says_so() {
-    let folder = tempfile::tempdir().unwrap();
-    let kind = |path: &Path| Blocks::open(path).unwrap_err().kind();
-    assert_eq!(kind(&folder.path().join("none")), io::ErrorKind::NotFound);
-    assert_eq!(kind(folder.path()), io::ErrorKind::IsADirectory);
+fn empty_inputs_have_no_block_and_missing_ones_an_error() {
+    assert!(Blocks::open(in_file(b"").path()).unwrap().next().is_none());
+    assert!(Blocks::open(Path::new("/nonexistent/squid.blog")).is_err());
+    assert!(Blocks::open(tempfile::tempdir().unwrap().path()).unwrap_err().to_string().contains("folder"));
 }
 
 #[test]
-fn a_reader_that_fails_gives_what_came_before() {
-    struct Failing(Vec<u8>);
-    impl Read for Failing {
-        fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-            let count = (&self.0[..]).read(bytes)?;
-            self.0.drain(..count);
-            if count == 0 { Err(io::ErrorKind::ConnectionReset.into()) } else { Ok(count) }
-        }
-    }
-    let segments = segments(5, 9000);
-    let mut blocks = Blocks::from_reader(Failing(segments.concat()), &Options::default()).unwrap();
-    assert!(read(&mut blocks) == (segments, vec![], Some(io::ErrorKind::ConnectionReset)));
-    assert!(blocks.next().is_none());
+fn a_cut_compressed_file_gives_what_it_has_and_then_its_error() {
+    let good = segment(40, 90);
+    let packed = zstd::encode_all(&good.repeat(100)[..], 1).unwrap();
+    let mut results: Vec<io::Result<Block>> =
+        Blocks::open(in_file(&packed[..packed.len() - 3]).path()).unwrap().collect();
+    assert!(results.pop().unwrap().is_err());
 }
 
 #[test]
-fn buffers_come_back_and_are_few() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = file(&folder, &segments(3000, 9000).concat());
-    let mut blocks = Blocks::open(&path).unwrap();
-    let buffers = blocks.buffers();
-    assert_eq!(read(&mut blocks).0.len(), 3000);
+fn who_stops_asking_ends_the_reader() {
+    let input = segment(40, 90).repeat(3000);
+    let file = in_file(&input);
+    let mut blocks = Blocks::open(file.path()).unwrap();
+    let first = blocks.next().unwrap().unwrap();
     drop(blocks);
-    assert!(buffers.0.lock().unwrap().len() <= SPARE);
-    assert!(!buffers.0.lock().unwrap().is_empty());
+    assert!(first.segments().all(|segment| segment.starts_with(&COOKIE.to_le_bytes())));
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
     #[test]
-    fn any_cut_into_reads_gives_the_same_blocks_of_segments(
-        count in 1..40_usize, len in 100..5000_usize, cuts in prop::collection::vec(1..9000_usize, 1..6),
-        hole in any::<prop::sample::Index>(), hole_len in 0..3000_usize, flush in any::<bool>(),
-    ) {
-        let mut input = segments(count, len).concat();
-        let at = hole.index(input.len());
-        let end = input.len().min(at + hole_len);
-        input[at..end].fill(0xce);
-        let run = |cuts: &[usize], flush: bool| {
-            let mut assembler = Assembler::new(Scanner::new(SEGMENT_MAX), 0, Buffers::default());
-            let (mut blocks, mut rest) = (Vec::new(), &input[..]);
-            for cut in cuts.iter().cycle() {
-                if rest.is_empty() {
-                    break;
-                }
-                let (chunk, behind) = rest.split_at((*cut).min(rest.len()));
-                assembler.push(chunk.to_vec(), &mut blocks);
-                if flush {
-                    assembler.flush(&mut blocks);
-                }
-                rest = behind;
+    fn slow_readers_change_nothing(sizes in prop::collection::vec(1..200_usize, 1..30), step in 1..5000_usize) {
+        struct Slow(io::Cursor<Vec<u8>>, usize);
+        impl Read for Slow {
+            fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+                let len = bytes.len().min(self.1);
+                self.0.read(&mut bytes[..len])
             }
-            assembler.finish(&mut blocks);
-            let damage: Vec<Damage> = blocks.iter().flat_map(|block| block.damage.clone()).collect();
-            let places: Vec<(u64, Vec<u8>)> = blocks
-                .iter()
-                .flat_map(|block| {
-                    block.segments.iter().map(|range| (block.offset + range.start as u64, block.bytes[range.clone()].to_vec()))
-                })
-                .collect();
-            (places, damage)
-        };
-        let expected = run(&[input.len()], false);
-        prop_assert!(run(&cuts, flush) == expected);
-        for (place, segment) in &expected.0 {
-            prop_assert_eq!(&input[*place as usize..][..segment.len()], &segment[..]);
         }
+        let expected: Vec<Vec<u8>> = sizes.iter().map(|size| segment(size % 9 + 1, *size)).collect();
+        let input = expected.concat();
+        let blocks = Blocks::from_reader(Slow(io::Cursor::new(input.clone()), step)).unwrap();
+        prop_assert!(all(blocks, &input).0 == expected);
     }
 }

@@ -8,13 +8,14 @@ use proptest::sample::{Index, select};
 
 use super::*;
 use crate::wire::fields::{Framing, Symbol, Term, symbol};
-use crate::wire::format::{Format, walk};
+use crate::wire::format::Format;
 use crate::wire::frame::{self, Bounds, Frame, HEAD};
 use crate::wire::plan::{Number, Text};
-use crate::wire::segment::Segment;
+use crate::wire::segment::{ENTRY_HEADER_LEN, Segment};
+use crate::wire::value::walk;
 
 /// Symbols of every framing.
-const SYMBOLS: [&str; 28] = [
+const SYMBOLS: [&str; 30] = [
     "cqtq",
     "ttms",
     "chi",
@@ -43,6 +44,8 @@ const SYMBOLS: [&str; 28] = [
     "{X-A}cqh??chi",
     "{X-B}cqh??psql",
     "{X-C}cqh??\"none\"",
+    "{X-D}cqh??cqah",
+    "{X-E}cqh??{proxy.config.log.hostname}record",
 ];
 
 /// A [`Value`] that owns its bytes.
@@ -129,9 +132,11 @@ fn values(symbol_text: &str) -> BoxedStrategy<Vec<Owned>> {
         Framing::Fallback(Term::Int) => fallback(int()),
         Framing::Fallback(Term::Pair) => fallback(pair()),
         Framing::Fallback(Term::Ip) => fallback(address().boxed()),
+        Framing::Fallback(Term::Record) => fallback(vec(any::<u8>(), 32).prop_map(Owned::Raw).boxed()),
+        Framing::Fallback(Term::List) => fallback(list().boxed()),
         // A literal is selector -1, stored as any other text.
         Framing::Fallback(Term::Text) => text().prop_map(|text| vec![Owned::Int(-1), text]).boxed(),
-        Framing::Absent => Just(Vec::new()).boxed(),
+        Framing::Absent | Framing::Rest => Just(Vec::new()).boxed(),
     }
 }
 
@@ -217,7 +222,7 @@ proptest! {
                 prop_assert_eq!((entry.seconds, entry.usec), (*seconds, *microseconds));
                 prop_assert!(plan.fits(entry.payload));
                 let mut found = Vec::new();
-                walk(plan.framings(), entry.payload, |_, _, bytes| found.push(bytes.to_vec())).unwrap();
+                walk(plan.framings(), entry.payload, plan.ints(), |_, _, bytes| found.push(bytes.to_vec())).unwrap();
                 let stored: Vec<_> = fields.iter().map(|(_, values)| stored(values, padding)).collect();
                 prop_assert_eq!(found, stored);
             }
