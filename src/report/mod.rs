@@ -156,10 +156,8 @@ pub fn run(args: &Args) -> ExitCode {
 
 fn options(args: &Args) -> Result<Options, String> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    let mut origins: Option<HashSet<Box<[u8]>>> = args
-        .origins
-        .as_ref()
-        .map(|names| names.iter().map(|name| name.trim().as_bytes().into()).collect());
+    let mut origins: Option<HashSet<Box<[u8]>>> =
+        args.origins.as_ref().map(|names| names.iter().map(|name| name.trim().as_bytes().into()).collect());
     if let Some(path) = &args.origin_file {
         let bytes = std::fs::read(path).map_err(|error| format!("--origin-file {}: {error}", path.display()))?;
         let names = bytes.split(|&byte| byte == b'\n').map(|line| line.trim_ascii()).filter(|name| !name.is_empty());
@@ -196,7 +194,8 @@ fn bar(files: &[PathBuf]) -> ProgressBar {
         return ProgressBar::hidden();
     }
     let len: Option<u64> = files.iter().map(|path| plain_len(path)).sum();
-    let template = if len.is_some() { "{wide_bar} {bytes} {bytes_per_sec} {eta}" } else { "{spinner} {bytes} {bytes_per_sec}" };
+    let template =
+        if len.is_some() { "{wide_bar} {bytes} {bytes_per_sec} {eta}" } else { "{spinner} {bytes} {bytes_per_sec}" };
     let style = ProgressStyle::with_template(template).expect("the template is sound");
     len.map_or_else(ProgressBar::new_spinner, ProgressBar::new).with_style(style)
 }

@@ -70,7 +70,11 @@ impl Positions {
     /// Reads an entry's values, up to the one at position `LAST` (from 1) or the format's last. `None` if they reach beyond the entry.
     #[inline]
     pub fn read<'a, const LAST: usize>(self, ints: Ints, entry: &RawEntry<'a>) -> Option<Values<'a>> {
-        if self.count >= LAST { self.values::<LAST>(LAST, ints, entry) } else { self.values::<LAST>(self.count, ints, entry) }
+        if self.count >= LAST {
+            self.values::<LAST>(LAST, ints, entry)
+        } else {
+            self.values::<LAST>(self.count, ints, entry)
+        }
     }
 
     /// With `last` known to be `LAST`, all questions about it are answered when this is compiled.

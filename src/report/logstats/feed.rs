@@ -137,7 +137,9 @@ impl Findings {
             .iter()
             .take(SHOWN)
             .map(|(file, offset, finding)| match finding {
-                Finding::Io(_) | Finding::Names(_) | Finding::Refused(_) | Finding::Bytes(_) => format!("{}: {finding}", name(*file)),
+                Finding::Io(_) | Finding::Names(_) | Finding::Refused(_) | Finding::Bytes(_) => {
+                    format!("{}: {finding}", name(*file))
+                }
                 _ => format!("{}: at byte {offset}: {finding}", name(*file)),
             })
             .collect();

@@ -202,7 +202,8 @@ impl<'a> Origins<'a> {
         }
         let fewest = self.options.min_requests;
         origins.retain(|(_, block)| block.count().requests > fewest);
-        origins.sort_by(|(name, a), (other, b)| b.count().requests.cmp(&a.count().requests).then_with(|| name.cmp(other)));
+        origins
+            .sort_by(|(name, a), (other, b)| b.count().requests.cmp(&a.count().requests).then_with(|| name.cmp(other)));
         origins.truncate(self.options.max_origins.unwrap_or(usize::MAX));
         for (_, block) in &mut origins {
             block.counters.confuse_parents();

@@ -142,7 +142,10 @@ fn together<C: Counting>(
             }
         }
         drop(send);
-        workers.into_iter().map(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+        workers
+            .into_iter()
+            .map(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect()
     });
     if let Some(Some(error)) = wave.stop.into_inner().unwrap_or_else(PoisonError::into_inner) {
         return Err(error);

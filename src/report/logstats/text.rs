@@ -148,6 +148,9 @@ mod tests {
         for (bytes, text) in cases {
             assert_eq!(amount(bytes), text, "{bytes}");
         }
-        assert_eq!((percent(0.0, 0.0), percent(0.0, -3.0), percent(1.0, 3.0)), ("-nan".into(), "-0.00".into(), "33.33".into()));
+        assert_eq!(
+            (percent(0.0, 0.0), percent(0.0, -3.0), percent(1.0, 3.0)),
+            ("-nan".into(), "-0.00".into(), "33.33".into())
+        );
     }
 }

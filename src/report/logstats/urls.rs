@@ -31,8 +31,7 @@ pub struct Record {
 }
 
 impl Record {
-    const NONE: Self =
-        Self { requests: 0, outcomes: [0; 3], hundreds: [0; 5], bytes: 0, times: Latency::NONE_OF_URL };
+    const NONE: Self = Self { requests: 0, outcomes: [0; 3], hundreds: [0; 5], bytes: 0, times: Latency::NONE_OF_URL };
 
     #[inline]
     fn add(&mut self, sample: &Sample) {

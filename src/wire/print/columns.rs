@@ -115,7 +115,9 @@ impl Columns {
                     .and_then(|rest| text_len_ahead(rest, left))
                     .filter(|&len| len < left)
                     .map(|len| (len, align8(len + 1))),
-                framing => entry.payload.get(at..).and_then(|rest| stored_len(framing, rest, self.ints)).map(|len| (len, len)),
+                framing => {
+                    entry.payload.get(at..).and_then(|rest| stored_len(framing, rest, self.ints)).map(|len| (len, len))
+                }
             };
             let (mut shown, mut stored) = match found {
                 Some(found) if found.1 <= left => found,

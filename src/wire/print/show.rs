@@ -72,7 +72,9 @@ pub(super) enum Int {
     Milestone,
     Code(Coded),
     /// An address: until 3.1.0 some were integers, the first number the highest.
-    Address { is_hex: bool },
+    Address {
+        is_hex: bool,
+    },
     /// A time field. `is_own`: the slot may be empty, as up to 7.1.0, and then the entry's header has the time.
     Time {
         as_: Time,
