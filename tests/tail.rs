@@ -15,7 +15,7 @@ use visulate::clock::Clock;
 use visulate::engine::{Config, Engine};
 use visulate::merger::{Handle, Snapshot};
 use visulate::secret::Secret;
-use visulate::source::tail::Tails;
+use visulate::source::tail::{Tails, TextLogs};
 use visulate::source::{Choice, Limits, Reader};
 use visulate::tally::{Cause, Dimension, HostFrom};
 use visulate::view::key::{Key, node};
@@ -32,11 +32,15 @@ struct Tailing {
 }
 
 impl Tailing {
-    /// Follows `names` in a folder that `prepare` fills first.
+    /// Follows `names` in a folder that `prepare` fills first; `NAME|pipe` is a pipe.
     fn start(reader: Choice, names: &[&str], from_start: bool, prepare: impl FnOnce(&Path)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         prepare(folder.path());
         let names: Vec<String> = names.iter().map(|name| folder.path().join(name).to_str().unwrap().into()).collect();
+        let (pipes, patterns): (Vec<String>, Vec<String>) = names.into_iter().partition(|name| name.ends_with("|pipe"));
+        let pipes = pipes.iter().map(|pipe| pipe.trim_end_matches("|pipe").to_owned()).collect();
+        let text = Arc::new(TextLogs { name: "this-machine".into(), formats: vec![] });
+        let tails = Tails { patterns, from_start, pipes, text };
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         listener.set_nonblocking(true).unwrap();
         let engine = Engine::start(Config {
@@ -46,7 +50,7 @@ impl Tailing {
             reader: Reader::probe(reader).unwrap(),
             secret: Secret::new(b"quiet").unwrap(),
             limits: Limits::default(),
-            tails: Tails { patterns: names, from_start },
+            tails,
             host_from: HostFrom::default(),
             memory: 256 << 20,
             clock: Clock::wall(),
@@ -284,6 +288,83 @@ fn a_stop_reads_what_has_been_written() {
         let handle = tailing.engine.handle();
         tailing.engine.stop();
         assert_eq!(handle.snapshot().entries.received(), capture.entries * 22);
+    }
+}
+
+/// A line of the squid format.
+fn line(number: u64) -> String {
+    format!(
+        "17000000{:02}.123 5 192.0.2.{} TCP_HIT/200 {number} GET http://www.example/{number} - NONE/- text/html\n",
+        number % 60,
+        number % 250
+    )
+}
+
+fn lines(numbers: std::ops::Range<u64>) -> String {
+    numbers.map(line).collect()
+}
+
+#[test]
+fn a_text_log_is_counted_line_by_line_from_its_start_or_its_end() {
+    for reader in BOTH {
+        for from_start in [false, true] {
+            let tailing = Tailing::start(reader, &["squid.log"], from_start, |folder| {
+                // Its end is inside a line.
+                append(&folder.join("squid.log"), (lines(0..10) + &line(10)[..30]).as_bytes());
+            });
+            tailing.append("squid.log", (line(10)[30..].to_owned() + &lines(11..20)).as_bytes());
+            let first = if from_start { 0 } else { 11 };
+            let snapshot = tailing.received(20 - first);
+            assert_eq!(snapshot.total.all_bytes(), (first..20).sum::<u64>());
+            for piece in lines(20..500).as_bytes().chunks(1000) {
+                tailing.append("squid.log", piece);
+            }
+            tailing.rename("squid.log", "squid.log.old");
+            tailing.append("squid.log", lines(500..510).as_bytes());
+            tailing.append("squid.log.old", lines(510..520).as_bytes());
+            let snapshot = tailing.received(520 - first);
+            assert_eq!((snapshot.total.all_bytes(), snapshot.entries.bad), ((first..520).sum::<u64>(), 0));
+            let of = &snapshot.nodes[0];
+            assert_eq!((&*of.address, &*of.name), (tailing.path("squid.log").to_str().unwrap(), &b"this-machine"[..]));
+            // Half a line is not yet one, and at a stop it isn't lost.
+            tailing.append("squid.log", &line(600).as_bytes()[..40]);
+            let handle = tailing.engine.handle();
+            tailing.engine.stop();
+            assert!(handle.snapshot().rejected.is_empty());
+        }
+    }
+}
+
+#[test]
+fn a_log_that_is_entered_between_two_lines_misses_none() {
+    let tailing = Tailing::start(Choice::Auto, &["squid.log"], false, |folder| {
+        append(&folder.join("squid.log"), lines(0..3).as_bytes());
+    });
+    tailing.append("squid.log", lines(3..5).as_bytes());
+    assert_eq!(tailing.received(2).total.all_bytes(), 7);
+    tailing.engine.stop();
+}
+
+#[test]
+fn a_pipe_is_read_through_any_number_of_writers() {
+    for reader in BOTH {
+        let tailing = Tailing::start(reader, &["squid.pipe|pipe"], false, |folder| {
+            let path = folder.join("squid.pipe");
+            rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        });
+        for round in 0..3 {
+            // One writer goes, another comes.
+            let mut pipe = OpenOptions::new().write(true).open(tailing.path("squid.pipe")).unwrap();
+            pipe.write_all(lines(round * 1000..round * 1000 + 1000).as_bytes()).unwrap();
+            drop(pipe);
+            let snapshot = tailing.received((round + 1) * 1000);
+            assert_eq!(snapshot.total.all_bytes(), (0..(round + 1) * 1000).sum::<u64>());
+        }
+        let mut pipe = OpenOptions::new().write(true).open(tailing.path("squid.pipe")).unwrap();
+        pipe.write_all(lines(3000..3100).as_bytes()).unwrap();
+        let handle = tailing.engine.handle();
+        tailing.engine.stop();
+        assert_eq!(handle.snapshot().entries.received(), 3100, "what is in it at the stop counts");
     }
 }
 

@@ -8,9 +8,10 @@
 use std::collections::{HashMap, HashSet};
 use std::fs::{File, Metadata};
 use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
@@ -21,6 +22,7 @@ use tokio::sync::watch;
 
 use super::Stage;
 use super::door::{Dealt, Worker, deal};
+use crate::wire::template::Template;
 
 /// A look at all names, whatever inotify says.
 const LOOK: Duration = Duration::from_secs(1);
@@ -44,6 +46,19 @@ pub struct Tails {
     pub patterns: Vec<String>,
     /// Files that are there at the start are read from their start, not from their end.
     pub from_start: bool,
+    /// Paths of named pipes, which give text lines.
+    pub pipes: Vec<String>,
+    /// What is to be known of text logs, in files and pipes.
+    pub text: Arc<TextLogs>,
+}
+
+/// What text logs don't say themselves.
+#[derive(Clone, Debug, Default)]
+pub struct TextLogs {
+    /// Name of the node that writes them: this machine's.
+    pub name: String,
+    /// Formats that they may have; none stands for those that come with Traffic Server.
+    pub formats: Vec<Template>,
 }
 
 /// How far a file was read: what a restart needs to go on.
@@ -57,7 +72,7 @@ pub struct Position {
     pub offset: u64,
 }
 
-/// A file on its way to a worker.
+/// A file or pipe on its way to a worker.
 #[derive(Debug)]
 pub struct Tailed {
     /// Open for reading.
@@ -87,13 +102,14 @@ pub fn spawn(
     workers: Vec<Worker>,
     mut stopping: watch::Receiver<Stage>,
 ) -> io::Result<Option<JoinHandle<()>>> {
-    if tails.patterns.is_empty() {
+    if tails.patterns.is_empty() && tails.pipes.is_empty() {
         return Ok(None);
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let absolute = |pattern: &String| Ok(std::path::absolute(pattern)?.to_string_lossy().into_owned());
     let patterns = tails.patterns.iter().map(absolute).collect::<io::Result<_>>()?;
-    let mut follower = Follower::new(Tails { patterns, ..tails }, workers);
+    let pipes = tails.pipes.iter().map(absolute).collect::<io::Result<_>>()?;
+    let mut follower = Follower::new(Tails { patterns, pipes, ..tails }, workers);
     // Before the engine says that it is there, what there is is followed.
     follower.look(Instant::now(), &[]);
     let thread = std::thread::Builder::new().name("tail".into()).spawn(move || {
@@ -268,6 +284,15 @@ impl Identity {
     }
 }
 
+/// Opens a pipe without waiting for somebody who writes to it; for writing as well, if that is allowed, so that it doesn't end with its
+/// last writer.
+fn open_pipe(path: &Path) -> io::Result<File> {
+    use rustix::fs::{Mode, OFlags, open};
+    let flags = OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let opened = open(path, OFlags::RDWR | flags, Mode::empty());
+    Ok(opened.or_else(|_| open(path, OFlags::RDONLY | flags, Mode::empty()))?.into())
+}
+
 /// A file that is being read.
 struct Followed {
     path: PathBuf,
@@ -287,13 +312,14 @@ struct Follower {
     over: HashMap<Identity, u64>,
     /// Files that can't be read, which has been said.
     unreadable: HashSet<PathBuf>,
+    pipes: HashMap<PathBuf, (Identity, watch::Sender<Signal>)>,
     is_first: bool,
 }
 
 impl Follower {
     fn new(tails: Tails, workers: Vec<Worker>) -> Self {
         let (followed, over, unreadable) = (HashMap::new(), HashMap::new(), HashSet::new());
-        Self { tails, workers, followed, over, unreadable, is_first: true }
+        Self { tails, workers, followed, over, unreadable, pipes: HashMap::new(), is_first: true }
     }
 
     /// Finds new files, also among those that were `moved` since the last look, and those that are over.
@@ -339,6 +365,9 @@ impl Follower {
                 self.begin(file, &path, &path, now);
             }
         }
+        for path in self.tails.pipes.clone() {
+            self.pipe(Path::new(&path));
+        }
         self.is_first = false;
         if grown {
             self.wake();
@@ -383,6 +412,36 @@ impl Follower {
         }
     }
 
+    /// Reads the pipe that is there; another one under its name takes its place.
+    fn pipe(&mut self, path: &Path) {
+        let about = std::fs::metadata(path);
+        let identity = about.as_ref().map(Identity::of).ok();
+        if identity.is_some() && self.pipes.get(path).map(|pipe| pipe.0) == identity {
+            return;
+        }
+        let opened = about.and_then(|about| {
+            if about.file_type().is_fifo() { open_pipe(path) } else { Err(io::Error::other("it is no pipe")) }
+        });
+        match (opened, identity) {
+            (Ok(file), Some(identity)) => {
+                let (signal, receiver) = watch::channel(Signal::default());
+                let name = path.to_string_lossy().into_owned();
+                let position = Position { path: name, file: identity.file, offset: 0 };
+                tracing::info!("{}: read as a pipe", path.display());
+                self.unreadable.remove(path);
+                if deal(&self.workers, Dealt::Pipe(Tailed { file, position, signal: receiver }))
+                    && let Some((_, old)) = self.pipes.insert(path.to_owned(), (identity, signal))
+                {
+                    old.send_modify(|signal| signal.is_over = true);
+                }
+            }
+            (Err(error), _) if self.unreadable.insert(path.to_owned()) => {
+                tracing::warn!("{}: can't be read: {error}; it is tried again every second", path.display());
+            }
+            _ => {}
+        }
+    }
+
     /// Something has changed: all readers look.
     fn wake(&self) {
         for followed in self.followed.values() {
@@ -412,8 +471,8 @@ mod tests {
     /// A follower whose files come out of the channel.
     fn follower(pattern: String, from_start: bool) -> (Follower, tokio::sync::mpsc::UnboundedReceiver<Dealt>) {
         let (dealt, files) = tokio::sync::mpsc::unbounded_channel();
-        let workers = vec![Worker { dealt, load: std::sync::Arc::new(Load::default()) }];
-        let tails = Tails { patterns: vec![pattern], from_start };
+        let workers = vec![Worker { dealt, load: Arc::new(Load::default()) }];
+        let tails = Tails { patterns: vec![pattern], from_start, ..Tails::default() };
         (Follower::new(tails, workers), files)
     }
 
