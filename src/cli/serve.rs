@@ -17,9 +17,12 @@ use crate::clock::Clock;
 use crate::engine::{self, Engine};
 use crate::page::{self, Page};
 use crate::secret::{FindError, Secret, SecretArgs};
+use crate::source::tail::{Tails, TextLogs};
 use crate::source::{self, Choice, Reader};
 use crate::system;
 use crate::tally::HostFrom;
+use crate::wire::line::LineFormats;
+use crate::wire::template;
 
 /// Port of log collation.
 pub const COLLATION_PORT: u16 = 8085;
@@ -39,7 +42,7 @@ pub struct ServeArgs {
     #[arg(long, value_name = "ADDR")]
     pub http: Vec<String>,
 
-    /// Growing binary log (.blog) to follow, across rotation, from its end on; may be a pattern in quotes; repeatable. This is how
+    /// Growing log to follow, across rotation, from its end on: binary (.blog) or text; may be a pattern in quotes; repeatable. This is how
     /// Traffic Server 9 and later are read, which no longer send their logs
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub tail: Vec<String>,
@@ -47,6 +50,15 @@ pub struct ServeArgs {
     /// Read followed files that are there at the start from their start
     #[arg(long)]
     pub from_start: bool,
+
+    /// Named pipe to read, to which Traffic Server writes text lines (mode: ascii_pipe); repeatable
+    #[arg(long, value_name = "FILE")]
+    pub pipe: Vec<String>,
+
+    /// Format of text logs in --tail and --pipe: a name such as squid, common, extended or extended2, or a format string '%<chi> …' as in
+    /// logging.yaml; repeatable: the one that fits is taken [default: those that come with Traffic Server]
+    #[arg(long, value_name = "S")]
+    pub format: Vec<String>,
 
     /// Host name under which browsers may ask for the page, besides addresses, localhost and this machine's name; repeatable
     #[arg(long, value_name = "NAME")]
@@ -193,6 +205,8 @@ impl ServeArgs {
             collation: list(self.collation, other.collation),
             http: list(self.http, other.http),
             tail: list(self.tail, other.tail),
+            pipe: list(self.pipe, other.pipe),
+            format: list(self.format, other.format),
             from_start: self.from_start || other.from_start,
             allow_host: list(self.allow_host, other.allow_host),
             allow_origin: list(self.allow_origin, other.allow_origin),
@@ -330,6 +344,7 @@ pub fn start(args: &ServeArgs, clock: Clock) -> Result<Running, Failure> {
     };
     let reader = Reader::probe(choice).map_err(Failure::failed)?;
     tracing::info!("reading by {}", reader.describe());
+    let tails = tails(args)?;
     let collation = collation_listeners(&args.collation)?;
     let http = listeners("--http", &args.http, PAGE_PORT, &[SocketAddr::from((Ipv4Addr::LOCALHOST, PAGE_PORT))])?;
     let cores = system::usable_cores();
@@ -364,7 +379,7 @@ pub fn start(args: &ServeArgs, clock: Clock) -> Result<Running, Failure> {
     }
     let engine = Engine::start(engine::Config {
         collation,
-        tails: source::tail::Tails { patterns: args.tail.clone(), from_start: args.from_start },
+        tails,
         workers,
         cores,
         reader,
@@ -397,6 +412,25 @@ pub fn start(args: &ServeArgs, clock: Clock) -> Result<Running, Failure> {
         tracing::info!("the page is at http://{}", browsable(*address));
     }
     Ok(Running { engine, page, secret, _lock: lock })
+}
+
+/// What to follow, and how its lines are read.
+fn tails(args: &ServeArgs) -> Result<Tails, Failure> {
+    let mut formats = Vec::new();
+    for text in &args.format {
+        let parsed = template::parse_or_named(text);
+        formats.extend(parsed.map_err(|error| Failure::usage(format!("--format {text}: {error}")))?);
+    }
+    LineFormats::new(formats.clone()).map_err(|error| Failure::usage(format!("--format: {error}")))?;
+    for text in &args.tail {
+        glob::Pattern::new(text).map_err(|error| Failure::usage(format!("--tail {text}: {error}")))?;
+    }
+    Ok(Tails {
+        patterns: args.tail.clone(),
+        from_start: args.from_start,
+        pipes: args.pipe.clone(),
+        text: Arc::new(TextLogs { name: system::host_name(), formats }),
+    })
 }
 
 fn secret(args: &ServeArgs) -> Result<Secret, Failure> {

@@ -89,6 +89,8 @@ pub enum Dealt {
     Connection(Accepted),
     /// A file that grows.
     File(Tailed),
+    /// A pipe.
+    Pipe(Tailed),
 }
 
 /// A worker, as whoever deals sees it.

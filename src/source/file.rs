@@ -2,11 +2,16 @@
 //!
 //! Knows nothing of files: bytes in a buffer come in, and what was used up goes out. A damaged place costs what lies there, never the file.
 
+use super::blocks::Damage;
 use super::session::{Shared, Taken};
 use super::speaker::{Place, Speaker};
 use crate::tally::Cause;
 use crate::tally::rejected::Amount;
 use crate::wire::resync::{Found, Scanner};
+use crate::wire::segment::claimed_entries;
+
+/// Places of damage that are named in the log, of one file; all are counted.
+const MESSAGES_MAX: u32 = 20;
 
 /// A file that hands in bytes.
 #[derive(Debug)]
@@ -14,6 +19,9 @@ pub struct FileSession {
     speaker: Speaker,
     scanner: Scanner,
     segment_max: usize,
+    /// Where the damage at hand began.
+    skipping: Option<u64>,
+    messages: u32,
     /// Begun in the middle: what comes before the first segment is the rest of one that was there before.
     is_inside: bool,
 }
@@ -22,7 +30,14 @@ impl FileSession {
     /// The file at `path`, from `offset` on.
     pub fn new(path: String, offset: u64, segment_max: usize) -> Self {
         let scanner = Scanner::new(segment_max).eager().from_offset(offset);
-        Self { speaker: Speaker::new(Place::File(path)), scanner, segment_max, is_inside: offset > 0 }
+        Self {
+            speaker: Speaker::new(Place::File(path)),
+            scanner,
+            segment_max,
+            skipping: None,
+            messages: 0,
+            is_inside: offset > 0,
+        }
     }
 
     /// Takes what is whole at the start of `bytes`, which were read `now` (ms since the epoch).
@@ -41,31 +56,45 @@ impl FileSession {
         match found {
             Found::Segment { framing, len } => {
                 self.is_inside = false;
+                self.end_damage(self.scanner.offset() - (framing + len) as u64);
                 self.speaker.segment(&bytes[framing..framing + len], shared, now);
                 framing + len
             }
             Found::Skip(len) => {
                 if !self.is_inside {
-                    self.lose(Cause::Segment, len, shared);
+                    // Damage that goes on is that of one segment.
+                    let segments = u64::from(self.skipping.is_none());
+                    self.skipping.get_or_insert(self.scanner.offset() - len as u64);
+                    let amount = Amount { segments, bytes: len as u64, ..Amount::default() };
+                    self.speaker.drop(Cause::Segment, &amount, shared);
                 }
                 len
             }
             Found::Cut(len) => {
-                self.lose(Cause::Cut, len, shared);
+                self.end_damage(self.scanner.offset() - len as u64);
+                let entries = claimed_entries(bytes, len);
+                let amount = Amount { segments: 1, entries, bytes: len as u64, connections: 0 };
+                self.speaker.drop(Cause::Cut, &amount, shared);
                 len
             }
             Found::Need(_) | Found::End => 0,
         }
     }
 
-    fn lose(&mut self, cause: Cause, len: usize, shared: &mut Shared) {
-        self.speaker.drop(cause, &Amount { bytes: len as u64, ..Amount::default() }, shared);
+    fn end_damage(&mut self, at: u64) {
+        if let Some(from) = self.skipping.take() {
+            let damage = Damage { offset: from, len: at - from, cut: false };
+            self.messages += 1;
+            if self.messages <= MESSAGES_MAX {
+                tracing::warn!("{}: {damage}", self.path());
+            }
+        }
     }
 
     /// The file was cut short: it begins anew.
     pub fn restart(&mut self) {
         self.scanner = Scanner::new(self.segment_max).eager();
-        self.is_inside = false;
+        (self.skipping, self.is_inside) = (None, false);
     }
 
     /// What was dropped since the last call, and the last cause: for the log.
@@ -88,6 +117,7 @@ impl FileSession {
                 more => more,
             };
         }
+        self.end_damage(self.scanner.offset());
         self.speaker.leave(shared);
     }
 }

@@ -2,12 +2,13 @@
 //!
 //! One thread accepts ([`door`]) and deals connections out; each worker ([`worker`]) owns its connections, its buffers and its tables.
 //! What fills a buffer ([`reader`]: io_uring or epoll) does not matter to what happens with the bytes ([`session`], and [`text`] for logs
-//! in text form).
+//! in text form). Growing files and pipes are found by [`tail`] and dealt out, too.
 
 pub mod blocks;
 pub mod buffer;
 pub mod door;
 pub mod file;
+mod grown;
 pub mod log;
 pub mod reader;
 pub mod session;
@@ -134,6 +135,7 @@ impl Source {
                 secret: config.secret.clone(),
                 limits: config.limits,
                 caps: config.caps,
+                text: config.tails.text.clone(),
                 host_from: config.host_from,
                 seed: config.seed.clone(),
                 clock: config.clock.clone(),

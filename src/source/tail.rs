@@ -2,24 +2,27 @@
 //! the workers like connections.
 //!
 //! A file is what its inode is, whatever its name: a log that is moved away is read to its end, and what takes its name is another
-//! file, read from its start. inotify wakes; where it can't (some network file systems), a look once a second does.
+//! file, read from its start. One that had the name only between two looks is known by its renaming. inotify wakes; where it can't (some
+//! network file systems), a look once a second does.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::{File, Metadata};
 use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use futures_core::Stream;
-use inotify::{EventMask, EventStream, Inotify, WatchMask};
+use inotify::{EventMask, EventOwned, EventStream, Inotify, WatchDescriptor, WatchMask};
 use tokio::sync::watch;
 
 use super::Stage;
 use super::door::{Dealt, Worker, deal};
+use crate::wire::template::Template;
 
 /// A look at all names, whatever inotify says.
 const LOOK: Duration = Duration::from_secs(1);
@@ -43,6 +46,19 @@ pub struct Tails {
     pub patterns: Vec<String>,
     /// Files that are there at the start are read from their start, not from their end.
     pub from_start: bool,
+    /// Paths of named pipes, which give text lines.
+    pub pipes: Vec<String>,
+    /// What is to be known of text logs, in files and pipes.
+    pub text: Arc<TextLogs>,
+}
+
+/// What text logs don't say themselves.
+#[derive(Clone, Debug, Default)]
+pub struct TextLogs {
+    /// Name of the node that writes them: this machine's.
+    pub name: String,
+    /// Formats that they may have; none stands for those that come with Traffic Server.
+    pub formats: Vec<Template>,
 }
 
 /// How far a file was read: what a restart needs to go on.
@@ -56,7 +72,7 @@ pub struct Position {
     pub offset: u64,
 }
 
-/// A file on its way to a worker.
+/// A file or pipe on its way to a worker.
 #[derive(Debug)]
 pub struct Tailed {
     /// Open for reading.
@@ -86,13 +102,16 @@ pub fn spawn(
     workers: Vec<Worker>,
     mut stopping: watch::Receiver<Stage>,
 ) -> io::Result<Option<JoinHandle<()>>> {
-    if tails.patterns.is_empty() {
+    if tails.patterns.is_empty() && tails.pipes.is_empty() {
         return Ok(None);
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let mut follower = Follower { tails, workers, followed: HashMap::new(), is_first: true };
+    let absolute = |pattern: &String| Ok(std::path::absolute(pattern)?.to_string_lossy().into_owned());
+    let patterns = tails.patterns.iter().map(absolute).collect::<io::Result<_>>()?;
+    let pipes = tails.pipes.iter().map(absolute).collect::<io::Result<_>>()?;
+    let mut follower = Follower::new(Tails { patterns, pipes, ..tails }, workers);
     // Before the engine says that it is there, what there is is followed.
-    follower.look(Instant::now());
+    follower.look(Instant::now(), &[]);
     let thread = std::thread::Builder::new().name("tail".into()).spawn(move || {
         runtime.block_on(async move {
             let mut watched = Watched::new();
@@ -100,19 +119,24 @@ pub fn spawn(
             let mut look = tokio::time::interval(LOOK);
             loop {
                 tokio::select! {
-                    names = watched.changed() => {
+                    () = watched.changed() => {
                         // A busy log changes thousands of times a second.
                         tokio::time::sleep(TOGETHER).await;
-                        if names | watched.drain() {
-                            follower.look(Instant::now());
+                        let news = watched.drain();
+                        if news.names {
+                            follower.look(Instant::now(), &news.moved);
                         }
                         follower.wake();
                     }
                     _ = look.tick() => {
                         watched.watch(&follower.tails.patterns);
-                        follower.look(Instant::now());
+                        follower.look(Instant::now(), &watched.drain().moved);
                     }
-                    _ = stopping.changed() => return,
+                    _ = stopping.changed() => {
+                        // What has been written until now counts, also if it is in a file that was not seen yet.
+                        follower.look(Instant::now(), &watched.drain().moved);
+                        return;
+                    }
                 }
             }
         });
@@ -120,9 +144,22 @@ pub fn spawn(
     Ok(Some(thread))
 }
 
+/// What happened in the folders that are watched.
+#[derive(Debug, Default)]
+struct News {
+    /// Names have changed, or anything may have.
+    names: bool,
+    /// Files that have another name now, in the same or another of these folders: the one they had, and the one they got.
+    moved: Vec<(PathBuf, PathBuf)>,
+}
+
 /// The folders that are watched.
 struct Watched {
     events: Option<EventStream<[u8; 4096]>>,
+    folders: HashMap<WatchDescriptor, PathBuf>,
+    /// Names that were given up, by the number that the new one has, too.
+    leaving: HashMap<u32, PathBuf>,
+    news: News,
 }
 
 impl Watched {
@@ -131,7 +168,7 @@ impl Watched {
         if let Err(error) = &events {
             tracing::warn!("files are looked at once a second, since inotify can't be had: {error}");
         }
-        Self { events: events.ok() }
+        Self { events: events.ok(), folders: HashMap::new(), leaving: HashMap::new(), news: News::default() }
     }
 
     /// Watches all folders in which files of these patterns may be.
@@ -146,34 +183,51 @@ impl Watched {
                 | WatchMask::DELETE
                 | WatchMask::ONLYDIR;
             // A folder that is not there yet is found by a later look.
-            let _ = events.watches().add(&folder, mask);
-        }
-    }
-
-    /// Waits for a change; tells whether it concerns names.
-    async fn changed(&mut self) -> bool {
-        loop {
-            match std::future::poll_fn(|context| self.poll(context)).await {
-                Some(names) => return names,
-                None => self.events = None,
+            if let Ok(watch) = events.watches().add(&folder, mask) {
+                self.folders.insert(watch, folder);
             }
         }
     }
 
-    /// Takes what has come meanwhile; tells whether it concerns names.
-    fn drain(&mut self) -> bool {
-        let mut names = false;
-        while let Poll::Ready(Some(more)) = self.poll(&mut Context::from_waker(Waker::noop())) {
-            names |= more;
+    /// Waits for a change.
+    async fn changed(&mut self) {
+        while std::future::poll_fn(|context| self.poll(context)).await.is_none() {
+            self.events = None;
         }
-        names
     }
 
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<bool>> {
+    /// What has happened since the last call.
+    fn drain(&mut self) -> News {
+        while let Poll::Ready(Some(())) = self.poll(&mut Context::from_waker(Waker::noop())) {}
+        // Both ends of a renaming come together, unless the other one is in a folder that is not watched.
+        self.leaving.clear();
+        std::mem::take(&mut self.news)
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<()>> {
         let Some(events) = &mut self.events else { return Poll::Pending };
         let event = std::task::ready!(Pin::new(events).poll_next(context));
+        Poll::Ready(event.map(|event| match event {
+            Ok(event) => self.hear(event),
+            Err(_) => self.news.names = true,
+        }))
+    }
+
+    fn hear(&mut self, event: EventOwned) {
         // After an overflow anything may have changed.
-        Poll::Ready(event.map(|event| event.map_or(true, |event| !event.mask.contains(EventMask::MODIFY))))
+        self.news.names |= !event.mask.contains(EventMask::MODIFY);
+        if event.mask.contains(EventMask::IGNORED) {
+            self.folders.remove(&event.wd);
+        }
+        let path = self.folders.get(&event.wd).zip(event.name).map(|(folder, name)| folder.join(name));
+        let Some(path) = path else { return };
+        if event.mask.contains(EventMask::MOVED_FROM) {
+            self.leaving.insert(event.cookie, path);
+        } else if event.mask.contains(EventMask::MOVED_TO)
+            && let Some(from) = self.leaving.remove(&event.cookie)
+        {
+            self.news.moved.push((from, path));
+        }
     }
 }
 
@@ -205,6 +259,40 @@ fn matches(pattern: &str) -> Vec<PathBuf> {
     glob::glob(pattern).map(|paths| paths.flatten().filter(|path| !is_packed(path)).collect()).unwrap_or_default()
 }
 
+/// True if a pattern stands for this path.
+fn fits(patterns: &[String], path: &Path) -> bool {
+    patterns
+        .iter()
+        .any(|text| Path::new(text) == path || glob::Pattern::new(text).is_ok_and(|pattern| pattern.matches_path(path)))
+}
+
+/// What a file is, whatever its name. Inodes are given again, so when it was made belongs to it, where the file system knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Identity {
+    file: (u64, u64),
+    made: Option<SystemTime>,
+}
+
+impl Identity {
+    fn of(about: &Metadata) -> Self {
+        Self { file: (about.dev(), about.ino()), made: about.created().ok() }
+    }
+
+    /// Of what has this name, if that is a file.
+    fn at(path: &Path) -> Option<Self> {
+        std::fs::metadata(path).ok().filter(Metadata::is_file).map(|about| Self::of(&about))
+    }
+}
+
+/// Opens a pipe without waiting for somebody who writes to it; for writing as well, if that is allowed, so that it doesn't end with its
+/// last writer.
+fn open_pipe(path: &Path) -> io::Result<File> {
+    use rustix::fs::{Mode, OFlags, open};
+    let flags = OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let opened = open(path, OFlags::RDWR | flags, Mode::empty());
+    Ok(opened.or_else(|_| open(path, OFlags::RDONLY | flags, Mode::empty()))?.into())
+}
+
 /// A file that is being read.
 struct Followed {
     path: PathBuf,
@@ -219,22 +307,31 @@ struct Followed {
 struct Follower {
     tails: Tails,
     workers: Vec<Worker>,
-    followed: HashMap<(u64, u64), Followed>,
+    followed: HashMap<Identity, Followed>,
+    /// Files that are over, and how far they were read: if one turns up again, it is read from there.
+    over: HashMap<Identity, u64>,
+    /// Files that can't be read, which has been said.
+    unreadable: HashSet<PathBuf>,
+    pipes: HashMap<PathBuf, (Identity, watch::Sender<Signal>)>,
     is_first: bool,
 }
 
 impl Follower {
-    /// Finds new files, and those that are over.
-    fn look(&mut self, now: Instant) {
-        let mut named: HashMap<(u64, u64), PathBuf> = HashMap::new();
+    fn new(tails: Tails, workers: Vec<Worker>) -> Self {
+        let (followed, over, unreadable) = (HashMap::new(), HashMap::new(), HashSet::new());
+        Self { tails, workers, followed, over, unreadable, pipes: HashMap::new(), is_first: true }
+    }
+
+    /// Finds new files, also among those that were `moved` since the last look, and those that are over.
+    fn look(&mut self, now: Instant, moved: &[(PathBuf, PathBuf)]) {
+        let mut named: HashMap<Identity, PathBuf> = HashMap::new();
         for path in self.tails.patterns.iter().flat_map(|pattern| matches(pattern)) {
-            if let Ok(about) = std::fs::metadata(&path)
-                && about.is_file()
-            {
-                named.entry(identity(&about)).or_insert(path);
+            if let Some(file) = Identity::at(&path) {
+                named.entry(file).or_insert(path);
             }
         }
         let mut grown = false;
+        let over = &mut self.over;
         self.followed.retain(|file, followed| {
             let Ok(about) = followed.twin.metadata() else { return false };
             if about.len() != followed.len {
@@ -242,18 +339,34 @@ impl Follower {
                 grown = true;
             }
             let name_has_passed = !named.contains_key(file)
-                && (about.nlink() == 0 || std::fs::metadata(&followed.path).is_ok_and(|new| identity(&new) != *file));
+                && (about.nlink() == 0 || Identity::at(&followed.path).is_some_and(|new| new != *file));
             if name_has_passed && now.duration_since(followed.quiet_since) >= QUIET {
                 tracing::info!("{}: the file that had this name is read to its end", followed.path.display());
                 followed.signal.send_modify(|signal| signal.is_over = true);
+                if about.nlink() > 0 && over.len() < FILES_MAX {
+                    over.insert(*file, followed.len);
+                }
                 return false;
             }
             true
         });
+        for (from, to) in moved {
+            // It may have had the name only between two looks.
+            if let Some(file) = Identity::at(to).filter(|file| !named.contains_key(file))
+                && !self.followed.contains_key(&file)
+                && !self.over.contains_key(&file)
+                && fits(&self.tails.patterns, from)
+            {
+                self.begin(file, to, from, now);
+            }
+        }
         for (file, path) in named {
             if !self.followed.contains_key(&file) {
-                self.begin(file, path, now);
+                self.begin(file, &path, &path, now);
             }
+        }
+        for path in self.tails.pipes.clone() {
+            self.pipe(Path::new(&path));
         }
         self.is_first = false;
         if grown {
@@ -261,32 +374,71 @@ impl Follower {
         }
     }
 
-    fn begin(&mut self, file: (u64, u64), path: PathBuf, now: Instant) {
+    /// Follows the file that is `at` a place, as the one of the path `of`.
+    fn begin(&mut self, file: Identity, at: &Path, of: &Path, now: Instant) {
         if self.followed.len() >= FILES_MAX {
-            tracing::warn!("{}: not followed, {FILES_MAX} files are", path.display());
+            if self.unreadable.insert(of.to_owned()) {
+                tracing::warn!("{}: not followed, {FILES_MAX} files are", of.display());
+            }
             return;
         }
-        let opened = File::open(&path).and_then(|opened| Ok((opened.try_clone()?, opened.metadata()?, opened)));
+        let opened = File::open(at).and_then(|opened| Ok((opened.try_clone()?, opened.metadata()?, opened)));
         let (twin, about, opened) = match opened {
             Ok(opened) => opened,
             Err(error) => {
-                // Said at the start only, and not once a second.
-                if self.is_first {
-                    tracing::warn!("{}: can't be read: {error}", path.display());
+                // Said once, and not at each look.
+                if error.kind() != io::ErrorKind::NotFound && self.unreadable.insert(of.to_owned()) {
+                    tracing::warn!("{}: can't be read: {error}; let this process's user read it", of.display());
                 }
                 return;
             }
         };
         // Another may have taken its name between the look and this.
-        if identity(&about) != file {
+        if Identity::of(&about) != file {
             return;
         }
-        let offset = if self.is_first && !self.tails.from_start { about.len() } else { 0 };
+        self.unreadable.remove(of);
+        let offset = match self.over.remove(&file) {
+            Some(read) => read.min(about.len()),
+            None if self.is_first && !self.tails.from_start => about.len(),
+            None => 0,
+        };
         let (signal, receiver) = watch::channel(Signal::default());
-        let position = Position { path: path.to_string_lossy().into_owned(), file, offset };
-        tracing::info!("{}: followed from byte {offset}", path.display());
+        let position = Position { path: of.to_string_lossy().into_owned(), file: file.file, offset };
+        tracing::info!("{}: followed from byte {offset}", of.display());
         if deal(&self.workers, Dealt::File(Tailed { file: opened, position, signal: receiver })) {
+            let path = of.to_owned();
             self.followed.insert(file, Followed { path, twin, signal, len: about.len(), quiet_since: now });
+        }
+    }
+
+    /// Reads the pipe that is there; another one under its name takes its place.
+    fn pipe(&mut self, path: &Path) {
+        let about = std::fs::metadata(path);
+        let identity = about.as_ref().map(Identity::of).ok();
+        if identity.is_some() && self.pipes.get(path).map(|pipe| pipe.0) == identity {
+            return;
+        }
+        let opened = about.and_then(|about| {
+            if about.file_type().is_fifo() { open_pipe(path) } else { Err(io::Error::other("it is no pipe")) }
+        });
+        match (opened, identity) {
+            (Ok(file), Some(identity)) => {
+                let (signal, receiver) = watch::channel(Signal::default());
+                let name = path.to_string_lossy().into_owned();
+                let position = Position { path: name, file: identity.file, offset: 0 };
+                tracing::info!("{}: read as a pipe", path.display());
+                self.unreadable.remove(path);
+                if deal(&self.workers, Dealt::Pipe(Tailed { file, position, signal: receiver }))
+                    && let Some((_, old)) = self.pipes.insert(path.to_owned(), (identity, signal))
+                {
+                    old.send_modify(|signal| signal.is_over = true);
+                }
+            }
+            (Err(error), _) if self.unreadable.insert(path.to_owned()) => {
+                tracing::warn!("{}: can't be read: {error}; it is tried again every second", path.display());
+            }
+            _ => {}
         }
     }
 
@@ -296,10 +448,6 @@ impl Follower {
             followed.signal.send_modify(|signal| signal.changes += 1);
         }
     }
-}
-
-fn identity(about: &Metadata) -> (u64, u64) {
-    (about.dev(), about.ino())
 }
 
 #[cfg(test)]
@@ -323,9 +471,9 @@ mod tests {
     /// A follower whose files come out of the channel.
     fn follower(pattern: String, from_start: bool) -> (Follower, tokio::sync::mpsc::UnboundedReceiver<Dealt>) {
         let (dealt, files) = tokio::sync::mpsc::unbounded_channel();
-        let workers = vec![Worker { dealt, load: std::sync::Arc::new(Load::default()) }];
-        let tails = Tails { patterns: vec![pattern], from_start };
-        (Follower { tails, workers, followed: HashMap::new(), is_first: true }, files)
+        let workers = vec![Worker { dealt, load: Arc::new(Load::default()) }];
+        let tails = Tails { patterns: vec![pattern], from_start, ..Tails::default() };
+        (Follower::new(tails, workers), files)
     }
 
     fn next(files: &mut tokio::sync::mpsc::UnboundedReceiver<Dealt>) -> Option<Tailed> {
@@ -343,20 +491,20 @@ mod tests {
         std::fs::write(at("s.blog.1.gz"), "packed").unwrap();
         let (mut follower, mut files) = follower(at("s.blog*").to_str().unwrap().to_owned(), false);
         let start = Instant::now();
-        follower.look(start);
+        follower.look(start, &[]);
         let first = next(&mut files).unwrap();
         assert_eq!((first.position.offset, next(&mut files).is_none()), (5, true));
         // Moved away under a name that the pattern has too: the same file. Its name goes to a new one, which is read from its start.
         std::fs::rename(at("s.blog"), at("s.blog_old")).unwrap();
         std::fs::write(at("s.blog"), "new").unwrap();
-        follower.look(start);
+        follower.look(start, &[]);
         let second = next(&mut files).unwrap();
         assert_eq!((second.position.offset, second.position.path.ends_with("s.blog")), (0, true));
-        follower.look(start + QUIET * 9);
+        follower.look(start + QUIET * 9, &[]);
         assert!(!first.signal.borrow().is_over && next(&mut files).is_none(), "it still has a name");
         // Deleted, and quiet for long enough.
         std::fs::remove_file(at("s.blog_old")).unwrap();
-        follower.look(start + QUIET * 10);
+        follower.look(start + QUIET * 10, &[]);
         assert!(first.signal.borrow().is_over && !second.signal.borrow().is_over);
     }
 
@@ -367,17 +515,56 @@ mod tests {
         std::fs::write(at("s.blog"), "12345").unwrap();
         let (mut follower, mut files) = follower(at("s.blog").to_str().unwrap().to_owned(), true);
         let start = Instant::now();
-        follower.look(start);
+        follower.look(start, &[]);
         let first = next(&mut files).unwrap();
         assert_eq!(first.position.offset, 0);
         std::fs::rename(at("s.blog"), at("elsewhere")).unwrap();
-        follower.look(start + QUIET * 2);
+        follower.look(start + QUIET * 2, &[]);
         assert!(!first.signal.borrow().is_over, "nothing has taken its name");
         std::fs::write(at("s.blog"), "new").unwrap();
         std::fs::write(at("elsewhere"), "1234567").unwrap();
-        follower.look(start + QUIET * 3);
+        follower.look(start + QUIET * 3, &[]);
         assert!(!first.signal.borrow().is_over, "it grew");
-        follower.look(start + QUIET * 4);
+        follower.look(start + QUIET * 4, &[]);
         assert!(first.signal.borrow().is_over);
+    }
+    #[test]
+    fn a_file_that_had_the_name_between_two_looks_is_read_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::write(at("s.blog"), "12345").unwrap();
+        let (mut follower, mut files) = follower(at("s.blog").to_str().unwrap().to_owned(), false);
+        follower.look(Instant::now(), &[]);
+        assert_eq!(next(&mut files).unwrap().position.offset, 5);
+        let mut moved = Vec::new();
+        for name in ["1.old", "2.old"] {
+            std::fs::rename(at("s.blog"), at(name)).unwrap();
+            moved.push((at("s.blog"), at(name)));
+            std::fs::write(at("s.blog"), name).unwrap();
+        }
+        moved.push((at("other"), at("s.blog")));
+        follower.look(Instant::now(), &moved);
+        let mut found: Vec<Position> = std::iter::from_fn(|| next(&mut files)).map(|tailed| tailed.position).collect();
+        found.dedup();
+        assert_eq!(found.len(), 2, "{found:?}");
+        assert!(found.iter().all(|position| position.offset == 0 && position.path == at("s.blog").to_str().unwrap()));
+    }
+
+    #[test]
+    fn a_file_that_was_over_and_turns_up_again_is_read_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::write(at("s.blog"), "12345").unwrap();
+        let (mut follower, mut files) = follower(at("s.*").to_str().unwrap().to_owned(), true);
+        let start = Instant::now();
+        follower.look(start, &[]);
+        assert_eq!(next(&mut files).unwrap().position.offset, 0);
+        std::fs::rename(at("s.blog"), at("elsewhere")).unwrap();
+        std::fs::write(at("s.blog"), "new").unwrap();
+        follower.look(start + QUIET, &[]);
+        assert_eq!(next(&mut files).unwrap().position.offset, 0);
+        std::fs::rename(at("elsewhere"), at("s.again")).unwrap();
+        follower.look(start + QUIET, &[]);
+        assert_eq!(next(&mut files).unwrap().position.offset, 5);
     }
 }

@@ -8,13 +8,11 @@ use crate::tally::rejected::Amount;
 use crate::tally::table::REFUSED;
 use crate::wire::line::{LineFormats, Lines, SAMPLE};
 
-/// What a text log has in the place of its peer's address.
-const ADDRESS: &str = "file";
-
 /// A text log that is being read.
 #[derive(Debug)]
 pub struct TextSession {
     name: String,
+    path: String,
     log: String,
     formats: LineFormats,
     lines: Lines,
@@ -25,7 +23,21 @@ pub struct TextSession {
 impl TextSession {
     /// The log `log` (its file's name) of the node `name`, whose key is `name@file`, in one of these formats.
     pub fn new(name: &str, log: &str, formats: LineFormats) -> Self {
-        Self { name: name.into(), log: log.into(), formats, lines: Lines::default(), node: None, told: false }
+        Self {
+            name: name.into(),
+            path: String::new(),
+            log: log.into(),
+            formats,
+            lines: Lines::default(),
+            node: None,
+            told: false,
+        }
+    }
+
+    /// The same, and its path, which the node then shows.
+    #[must_use]
+    pub fn of_file(self, path: &str) -> Self {
+        Self { path: path.into(), ..self }
     }
 
     /// Takes the lines that end in `bytes`, which arrived `now` (ms since the epoch); gives how many bytes are used up. The others are the
@@ -74,7 +86,7 @@ impl TextSession {
         if let Some(node) = self.node {
             return node;
         }
-        let node = shared.shard.node(self.name.as_bytes(), ADDRESS);
+        let node = shared.shard.file_node(self.name.as_bytes(), &self.path);
         if node != REFUSED {
             shared.shard.node_connection(node, true);
         }

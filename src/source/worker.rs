@@ -13,10 +13,9 @@ use tokio::task::{JoinSet, LocalSet};
 
 use super::buffer::{Budget, Buffer};
 use super::door::{Accepted, Dealt, Event, Load};
-use super::file::FileSession;
-use super::reader::{Epoll, Grown, Reader, Socket, Uring, uring_runtime};
+use super::reader::{Epoll, Reader, Socket, Uring, uring_runtime};
 use super::session::{Session, Shared};
-use super::tail::{Position, Signal, Tailed};
+use super::tail::TextLogs;
 use super::{Limits, Stage};
 use crate::clock::Clock;
 use crate::secret::Secret;
@@ -47,6 +46,8 @@ pub struct Setup {
     pub limits: Limits,
     /// Caps of tables and buffers.
     pub caps: Caps,
+    /// What is to be known of text logs.
+    pub text: Arc<TextLogs>,
     /// Whose host counts.
     pub host_from: HostFrom,
     /// The process's hash seed.
@@ -83,15 +84,16 @@ pub fn run(setup: Setup, reader: &Reader, ready: &mpsc::Sender<io::Result<()>>) 
 }
 
 /// What the tasks of one worker share.
-struct Worker {
-    shared: RefCell<Shared>,
-    budget: Budget,
-    secret: Secret,
-    limits: Limits,
-    clock: Clock,
-    load: Arc<Load>,
-    events: UnboundedSender<Event>,
-    stopping: watch::Receiver<Stage>,
+pub(super) struct Worker {
+    pub(super) shared: RefCell<Shared>,
+    pub(super) budget: Budget,
+    pub(super) secret: Secret,
+    pub(super) limits: Limits,
+    pub(super) clock: Clock,
+    pub(super) load: Arc<Load>,
+    pub(super) events: UnboundedSender<Event>,
+    pub(super) text: Arc<TextLogs>,
+    pub(super) stopping: watch::Receiver<Stage>,
     waiting: RefCell<Vec<Rc<dyn Waiting>>>,
 }
 
@@ -148,6 +150,7 @@ async fn work<S: Socket>(setup: Setup) {
         secret,
         limits,
         caps,
+        text,
         host_from,
         seed,
         clock,
@@ -163,6 +166,7 @@ async fn work<S: Socket>(setup: Setup) {
         clock,
         load,
         events,
+        text,
         stopping: stopping.clone(),
         waiting: RefCell::default(),
     });
@@ -178,6 +182,7 @@ async fn work<S: Socket>(setup: Setup) {
             more = new.recv(), if dealt => match more {
                 Some(Dealt::Connection(accepted)) => worker.begin::<S>(accepted, &mut connections),
                 Some(Dealt::File(tailed)) => worker.follow::<S::File>(tailed, &mut connections),
+                Some(Dealt::Pipe(tailed)) => worker.pipe(tailed, &mut connections),
                 None => dealt = false,
             },
             request = link.tick() => {
@@ -297,88 +302,7 @@ impl Worker {
         }
     }
 
-    fn follow<F: Grown>(self: &Rc<Self>, tailed: Tailed, connections: &mut JoinSet<()>) {
-        let path = tailed.position.path.clone();
-        let (Ok(buffer), Ok(twin)) = (Buffer::new(&self.budget), tailed.file.try_clone()) else {
-            let amount = Amount { connections: 1, ..Amount::default() };
-            self.shared.borrow_mut().shard.reject(Cause::Limit, &amount, None);
-            tracing::warn!("{path}: not followed for want of memory: give more with --memory");
-            self.load.closed();
-            return;
-        };
-        let worker = self.clone();
-        connections.spawn_local(async move {
-            let file = F::new(tailed.file);
-            worker.read_grown(&file, &twin, tailed.position, tailed.signal, buffer).await;
-            worker.load.closed();
-        });
-    }
-
-    /// Reads a growing file until it is over, or the engine stops: then to its end as it is.
-    async fn read_grown<F: Grown>(
-        &self,
-        file: &F,
-        twin: &std::fs::File,
-        position: Position,
-        mut signal: watch::Receiver<Signal>,
-        mut buffer: Buffer,
-    ) {
-        let mut offset = position.offset;
-        let mut session = FileSession::new(position.path, offset, self.limits.segment);
-        let mut stopping = self.stopping.clone();
-        let is_over = loop {
-            // Looked at before the read: what changes during it is seen behind it.
-            let told = *signal.borrow_and_update();
-            let is_stopping = *stopping.borrow_and_update() > Stage::Run;
-            let (read, bytes) = file.read_at(buffer.take(), offset).await;
-            let count = *read.as_ref().unwrap_or(&0);
-            buffer.put(bytes, count);
-            if let Err(error) = read {
-                tracing::warn!("{}: can't be read on at byte {offset}: {error}", session.path());
-            }
-            if count > 0 {
-                offset += count as u64;
-                self.load.read(count);
-                let shared = &mut *self.shared.borrow_mut();
-                shared.shard.read(count);
-                let taken = session.take(buffer.bytes(), shared, self.clock.now());
-                if buffer.consume(taken.used, taken.needed).is_err() {
-                    shared.shard.reject(Cause::Limit, &Amount { connections: 1, ..Amount::default() }, None);
-                    tracing::warn!(
-                        "{}: no longer followed for want of memory: give more with --memory",
-                        session.path()
-                    );
-                    break true;
-                }
-                self.log_dropped(session.path().to_owned(), session.take_dropped());
-                continue;
-            }
-            if twin.metadata().is_ok_and(|about| about.len() < offset) {
-                tracing::info!("{}: was cut short, is read from its start", session.path());
-                let rest = buffer.bytes().len();
-                // An empty buffer needs no memory.
-                let _ = buffer.consume(rest, 1);
-                session.restart();
-                offset = 0;
-                continue;
-            }
-            if told.is_over || is_stopping {
-                break told.is_over;
-            }
-            tokio::select! {
-                // The one who looks for files ends when the engine stops.
-                changed = signal.changed() => if changed.is_err() {
-                    // Whoever waits for the stop is told by it.
-                    let _ = stopping.wait_for(|stage| *stage > Stage::Run).await;
-                },
-                _ = stopping.changed() => {}
-            }
-        };
-        session.end(buffer.bytes(), is_over, &mut self.shared.borrow_mut(), self.clock.now());
-        self.log_dropped(session.path().to_owned(), session.take_dropped());
-    }
-
-    fn log_dropped(&self, peer: String, dropped: Option<(Cause, u64)>) {
+    pub(super) fn log_dropped(&self, peer: String, dropped: Option<(Cause, u64)>) {
         if let Some((cause, count)) = dropped {
             // The door has gone only when all ends.
             let _ = self.events.send(Event::Dropped { peer, cause, count });

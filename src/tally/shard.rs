@@ -164,7 +164,7 @@ impl Shard {
     pub fn file_node(&mut self, name: &[u8], path: &str) -> u32 {
         let row = self.node(name, "file");
         let Some(state) = self.node_states.get_mut(row as usize) else { return row };
-        if state.paths.len() < LOGS_MAX && !state.paths.iter().any(|known| known == path) {
+        if !path.is_empty() && state.paths.len() < LOGS_MAX && !state.paths.iter().any(|known| known == path) {
             state.paths.push(path.to_owned());
             self.change_node(row, |update| update.paths.push(path.to_owned()));
         }

@@ -52,6 +52,23 @@ impl Capture {
         let secret = u32::from_le_bytes(self.stream[..4].try_into().unwrap()) as usize;
         &self.stream[4 + secret..self.stream.len() - self.partial]
     }
+
+    /// The segments, as they would lie in a binary log.
+    pub fn split(&self) -> Vec<&[u8]> {
+        let mut rest = self.messages();
+        let mut segments = Vec::new();
+        while let Some((head, behind)) = rest.split_first_chunk::<4>() {
+            let (segment, next) = behind.split_at(u32::from_le_bytes(*head) as usize);
+            segments.push(segment);
+            rest = next;
+        }
+        segments
+    }
+
+    /// Those segments as one file.
+    pub fn log(&self) -> Vec<u8> {
+        self.split().concat()
+    }
 }
 
 /// All collation captures: those of the repository, and further ones of the folder that VISULATE_CAPTURES names.
