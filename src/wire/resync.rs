@@ -6,6 +6,8 @@
 //! A cookie alone proves nothing: it may lie inside a payload, and a damaged header claims any length. A segment is *sound* if its
 //! header is plausible and its entries end exactly where it does. What is not sound is believed only if no sound one lies inside what
 //! it claims, and if something good follows it. All work is linear in the bytes, whatever they are.
+//!
+//! Where reads end changes nothing: what can't be told yet is waited for, and walks over entries go on where they stopped.
 
 use std::ops::Range;
 
@@ -23,8 +25,8 @@ const SECRET_MAX: usize = 1024;
 const HEAD: usize = HEADER_LEN_3;
 
 /// Steps over entries: paid for by bytes that were consumed, so that no input makes them cost more than it is long.
-const STEPS: usize = 1 << 16;
-const BYTES_FOR_A_STEP: usize = 4;
+const STEPS: u64 = 1 << 16;
+const BYTES_FOR_A_STEP: u64 = 4;
 
 /// Header of version 1, which no reader here supports: enough to step over it.
 mod version_1 {
@@ -63,7 +65,11 @@ pub struct Scanner {
     offset: u64,
     /// No sound segment begins at these offsets.
     weak: Range<u64>,
-    steps: usize,
+    /// The walk over the segment that is shown next, and over one inside of it.
+    outer: Walk,
+    inner: Walk,
+    /// Steps that were taken.
+    steps: u64,
 }
 
 impl Default for Scanner {
@@ -75,10 +81,11 @@ impl Default for Scanner {
 impl Scanner {
     /// At the start of an input whose segments have at most `segment_max` bytes.
     pub fn new(segment_max: usize) -> Self {
-        Self { is_first: true, is_eager: false, segment_max, offset: 0, weak: 0..0, steps: STEPS }
+        let (outer, inner) = (Walk::NONE, Walk::NONE);
+        Self { is_first: true, is_eager: false, segment_max, offset: 0, weak: 0..0, outer, inner, steps: 0 }
     }
 
-    /// For an input that grows: a segment is given as soon as it is there, not when something follows it.
+    /// For an input that grows: also a segment that is not sound is given as soon as it is there, not when something follows it.
     #[must_use]
     pub fn eager(self) -> Self {
         Self { is_eager: true, ..self }
@@ -109,7 +116,6 @@ impl Scanner {
         };
         self.is_first = false;
         self.offset += used as u64;
-        self.steps = self.steps.saturating_add(used / BYTES_FOR_A_STEP).min(STEPS + SEGMENT_MAX);
         found
     }
 
@@ -127,28 +133,46 @@ impl Scanner {
         };
         let end = framing + head.len;
         let whole = Found::Segment { framing, len: head.len };
-        let (mut is_sound, mut ends_well) = (false, None);
-        if bytes.len() >= end {
-            let is_known_weak = self.weak.contains(&(self.offset + framing as u64));
-            is_sound = !is_known_weak && head.is_sound(&bytes[framing..end], &mut self.steps);
-            ends_well = self.good_end(&bytes[end..], is_end);
-            if ends_well.is_none() {
-                return Found::Need(end + 4 + HEAD);
-            }
-            if is_sound && ends_well == Some(true) {
-                return whole;
-            }
+        let verdict = self.outer_verdict(&head, &bytes[framing..bytes.len().min(end)], self.offset + framing as u64);
+        if verdict == Verdict::Open && !is_end {
+            return Found::Need(end);
         }
-        // Damaged, or its end has not come: a sound one that begins inside tells that its length is wrong.
-        match self.sound_inside(bytes, framing + 4..bytes.len().min(end)) {
+        let is_sound = verdict == Verdict::Sound;
+        let ends_well = match bytes.get(end..) {
+            Some(behind) => match self.good_end(behind, is_end) {
+                None => return Found::Need(end + 4 + HEAD),
+                Some(true) if is_sound => return whole,
+                told => told,
+            },
+            None => None,
+        };
+        // Damaged, it or what follows: a sound one that begins inside tells that its length is wrong. If it is sound itself, only one that
+        // also reaches out of it does: bytes of it are missing. Others are payload.
+        let behind = if is_sound { end } else { 0 };
+        match self.sound_inside(bytes, framing + 4..bytes.len().min(end), behind, is_end) {
             Inside::Sound(at) => return skip_to(bytes, at, is_end),
-            Inside::Reaches(needed) if !is_end => return Found::Need(needed.max(end)),
-            _ => {}
+            Inside::Open(needed) => return Found::Need(needed),
+            Inside::Nothing => {}
         }
-        if bytes.len() < end {
-            return if is_end { Found::Cut(bytes.len()) } else { Found::Need(end) };
+        match ends_well {
+            Some(good) if good || is_sound => whole,
+            Some(_) => self.skip(bytes, is_end),
+            None if is_end => Found::Cut(bytes.len()),
+            None => Found::Need(end),
         }
-        if is_sound || ends_well == Some(true) { whole } else { self.skip(bytes, is_end) }
+    }
+
+    /// Is the segment at `offset` sound, as far as it is there?
+    fn outer_verdict(&mut self, head: &Head, segment: &[u8], offset: u64) -> Verdict {
+        if self.outer.offset != offset {
+            if self.weak.contains(&offset) {
+                return Verdict::Unsound;
+            }
+            // Perhaps it was found inside of the one before.
+            let inner = std::mem::replace(&mut self.inner, Walk::NONE);
+            self.outer = if inner.offset == offset { inner } else { Walk::new(offset, head) };
+        }
+        self.outer.on(head, segment, &mut self.steps, STEPS + self.offset / BYTES_FOR_A_STEP)
     }
 
     /// Does something good follow a segment: the end, or another? `None` if that can't be told yet.
@@ -157,7 +181,11 @@ impl Scanner {
             return (is_end || self.is_eager).then_some(true);
         }
         if order(behind).is_some() {
-            return Some(!matches!(Head::read(behind, self.segment_max), Err(Unread::Wrong)));
+            return match Head::read(behind, self.segment_max) {
+                Ok(_) => Some(true),
+                Err(Unread::Short) => is_end.then_some(true),
+                Err(Unread::Wrong) => Some(false),
+            };
         }
         match behind.get(4..8) {
             Some(cookie) => Some(order(cookie).is_some()),
@@ -177,34 +205,37 @@ impl Scanner {
         }
     }
 
-    /// The first sound segment that begins in a range.
-    fn sound_inside(&mut self, bytes: &[u8], range: Range<usize>) -> Inside {
+    /// The first sound segment that begins in a range and ends behind a place.
+    fn sound_inside(&mut self, bytes: &[u8], range: Range<usize>, behind: usize, is_end: bool) -> Inside {
         let start = self.offset + range.start as u64;
         if !(self.weak.start..=self.weak.end).contains(&start) {
             self.weak = start..start;
         }
         let mut from = usize::try_from(self.weak.end - self.offset).unwrap_or(usize::MAX).max(range.start);
-        let mut reaches = 0;
         while let Some(at) = cookie(bytes, from).filter(|at| *at < range.end) {
-            match Head::read(&bytes[at..], self.segment_max) {
-                Ok(head) if bytes.len() - at >= head.len => {
-                    if head.is_sound(&bytes[at..at + head.len], &mut self.steps) {
-                        return Inside::Sound(at);
+            let offset = self.offset + at as u64;
+            let (verdict, needed) = match Head::read(&bytes[at..], self.segment_max) {
+                Ok(head) if at + head.len <= behind => (Verdict::Unsound, 0),
+                Ok(head) => {
+                    if self.inner.offset != offset {
+                        self.inner = Walk::new(offset, &head);
                     }
+                    let limit = STEPS + self.offset / BYTES_FOR_A_STEP;
+                    let segment = &bytes[at..bytes.len().min(at + head.len)];
+                    (self.inner.on(&head, segment, &mut self.steps, limit), at + head.len)
                 }
-                // It is judged when it is whole.
-                Ok(head) => reaches = reaches.max(at + head.len),
-                Err(Unread::Short) => reaches = reaches.max(at + HEAD),
-                Err(Unread::Wrong) => {}
+                Err(Unread::Short) => (Verdict::Open, at + HEAD),
+                Err(Unread::Wrong) => (Verdict::Unsound, 0),
+            };
+            match verdict {
+                Verdict::Sound => return Inside::Sound(at),
+                Verdict::Open if !is_end => return Inside::Open(needed),
+                Verdict::Open | Verdict::Unsound => {}
             }
             from = at + 1;
-            if reaches == 0 {
-                self.weak.end = self.weak.end.max(self.offset + from as u64);
-            }
+            self.weak.end = self.weak.end.max(self.offset + from as u64);
         }
-        if reaches > 0 {
-            return Inside::Reaches(reaches);
-        }
+        // The last bytes may be the beginning of a cookie.
         let seen = range.end.saturating_sub(3).max(range.start);
         self.weak.end = self.weak.end.max(self.offset + seen as u64);
         Inside::Nothing
@@ -214,8 +245,8 @@ impl Scanner {
 enum Inside {
     /// A sound segment begins there.
     Sound(usize),
-    /// None is sound, but one is not whole before so many bytes.
-    Reaches(usize),
+    /// That can't be told before there are so many bytes.
+    Open(usize),
     Nothing,
 }
 
@@ -335,29 +366,68 @@ impl Head {
                 || (data.is_multiple_of(8) && entry_count as usize <= (len - data) / EntryHeader::E12.values_at()));
         if is_plausible { Ok(Self { order, len, data, entry_count, version }) } else { Err(Unread::Wrong) }
     }
+}
 
-    /// Do its entries end exactly where it does? `segment` is the whole of it.
-    fn is_sound(&self, segment: &[u8], steps: &mut usize) -> bool {
-        // Of versions that are not read only the header tells.
-        if !(2..=3).contains(&self.version) {
-            return false;
-        }
-        Layout::candidates(self.order).any(|layout| self.walks(segment, layout, steps))
+/// Do a segment's entries end exactly where it does?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    Sound,
+    Unsound,
+    /// As far as they are there.
+    Open,
+}
+
+/// A walk over the entries of a segment: in one layout after the other, until one comes out at the end.
+#[derive(Clone, Debug)]
+struct Walk {
+    /// Where in the input the segment begins.
+    offset: u64,
+    /// The layout, by its place among the candidates, the entry that is next, and how many are left.
+    layout: usize,
+    at: usize,
+    left: u32,
+}
+
+impl Walk {
+    const NONE: Self = Self { offset: u64::MAX, layout: 0, at: 0, left: 0 };
+
+    fn new(offset: u64, head: &Head) -> Self {
+        Self { offset, layout: 0, at: head.data, left: head.entry_count }
     }
 
-    fn walks(&self, segment: &[u8], layout: Layout, steps: &mut usize) -> bool {
-        let mut rest = &segment[self.data..];
-        for _ in 0..self.entry_count {
-            if *steps == 0 {
-                return false;
-            }
-            *steps -= 1;
-            let Some(head) = layout.entry_head(rest).filter(|head| head.is_sound(layout.entries, rest.len())) else {
-                return false;
-            };
-            rest = &rest[head.len..];
+    /// Walks on over what is there of the segment. Once `limit` steps were taken, nothing is sound any more.
+    fn on(&mut self, head: &Head, segment: &[u8], steps: &mut u64, limit: u64) -> Verdict {
+        // Of versions that are not read only the header tells.
+        if !(2..=3).contains(&head.version) || head.entry_count == 0 {
+            return Verdict::Unsound;
         }
-        self.entry_count > 0 && rest.is_empty()
+        for layout in Layout::candidates(head.order).skip(self.layout) {
+            match self.by(layout, head, segment, steps, limit) {
+                Verdict::Unsound => *self = Self { layout: self.layout + 1, ..Self::new(self.offset, head) },
+                told => return told,
+            }
+        }
+        Verdict::Unsound
+    }
+
+    fn by(&mut self, layout: Layout, head: &Head, segment: &[u8], steps: &mut u64, limit: u64) -> Verdict {
+        let is_whole = segment.len() == head.len;
+        while self.left > 0 {
+            let Some(entry) = segment.get(self.at..).and_then(|rest| layout.entry_head(rest)) else {
+                return if is_whole { Verdict::Unsound } else { Verdict::Open };
+            };
+            if *steps >= limit || !entry.is_sound(layout.entries, head.len - self.at) {
+                return Verdict::Unsound;
+            }
+            *steps += 1;
+            self.at += entry.len;
+            self.left -= 1;
+        }
+        match self.at == head.len {
+            true if is_whole => Verdict::Sound,
+            true => Verdict::Open,
+            false => Verdict::Unsound,
+        }
     }
 }
 

@@ -111,6 +111,55 @@ fn a_segment_of_version_1_is_stepped_over_by_its_length() {
 }
 
 #[test]
+fn a_segment_in_a_payload_is_payload_whatever_follows() {
+    let a = segment(2, Version::V2);
+    let header = Header { field_list: b"cquc", ..Header::default() };
+    let mut writer = SegmentWriter::with_capacity(&header, 1_700_000_000, 1 << 20);
+    writer.push(1_700_000_000, 0, &[Value::Text(&a)]).unwrap();
+    let outer = writer.finish(1_700_000_001).to_vec();
+    let noise = [7; 100];
+    let file = [&outer[..], &noise, &a].concat();
+    assert_eq!(scan(&file, &[]), (vec![(0, outer.len()), (outer.len() + 100, a.len())], 100, 0));
+}
+
+#[test]
+fn a_segment_that_lost_bytes_swallows_no_neighbour() {
+    let a = segment(4, Version::V2);
+    // The last entry's value loses as much as one header has: the walk comes out inside of the next segment.
+    let file = [&a[..a.len() - 16], &a, &a].concat();
+    assert_eq!(scan(&file, &[]).0, [1, 2].map(|number| (number * a.len() - 16, a.len())));
+}
+
+#[test]
+fn where_reads_end_changes_nothing_in_nested_headers() {
+    // Each header claims the ones behind it, the entries of some come out, and there are more steps to take than bytes pay for.
+    for step in [1, 7, 64, 100, 1000] {
+        let mut bytes = Vec::new();
+        for number in 0..40_u32 {
+            let mut head = [0_u8; 64];
+            for (at, value) in [(0, 0x0ace_face_u32), (4, 2), (12, 400 + 40 * number), (16, 20), (60, 64), (44, 16)] {
+                head[at..at + 4].copy_from_slice(&value.to_le_bytes());
+            }
+            bytes.extend_from_slice(&head);
+            if number % 9 == 0 {
+                bytes.extend_from_slice(&segment(2, Version::V2));
+            }
+        }
+        let cuts: Vec<usize> = (0..bytes.len()).step_by(step).collect();
+        assert_eq!(scan(&bytes, &cuts), scan(&bytes, &[]), "{step}");
+    }
+}
+
+/// What fuzzing found, in the form of the fuzz target: the number of cuts, the cuts, the bytes.
+#[test]
+fn a_cut_header_behind_a_segment_was_once_held_for_a_good_one() {
+    let input = include_bytes!("found/nested-headers.bin");
+    let (cuts, bytes) = input[1..].split_at(2 * usize::from(input[0] & 7));
+    let cuts: Vec<usize> = cuts.chunks_exact(2).map(|cut| usize::from(u16::from_le_bytes([cut[0], cut[1]]))).collect();
+    assert_eq!(scan(bytes, &cuts), scan(bytes, &[]));
+}
+
+#[test]
 fn what_claims_much_costs_little() {
     // Headers every 64 bytes, each claiming all that follows, and entries that every walk goes through.
     let mut bytes = Vec::new();
