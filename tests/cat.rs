@@ -252,6 +252,51 @@ fn the_standard_input_is_read() {
 }
 
 #[test]
+fn what_comes_is_followed_across_rotation_until_nobody_reads() {
+    let bytes = unpacked(Path::new(&own(SQUID)));
+    let all = common::segments(&bytes);
+    let all: Vec<&[u8]> = all.iter().map(Vec::as_slice).collect();
+    let (old, new) = all.split_at(all.len() / 2);
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let append = |name: &str, segments: &[&[u8]]| {
+        let mut file = std::fs::File::options().append(true).create(true).open(at(name)).unwrap();
+        segments.iter().for_each(|segment| file.write_all(segment).unwrap());
+    };
+    append("squid.blog", &old[..3]);
+    let missing = at("later.blog");
+    let files = [at("squid.blog"), missing.clone()];
+    let files: Vec<&str> = files.iter().map(|path| path.to_str().unwrap()).collect();
+    let mut child = cat(&[&["--follow"], &files[..]].concat());
+    let mut child = child.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(child.stdout.take().unwrap()));
+    let expected = text(&run(&[&own(SQUID)]).stdout);
+    let mut expected = expected.lines();
+    let entries = |segments: &[&[u8]]| -> usize {
+        segments.iter().map(|segment| u32::from_le_bytes(segment[16..20].try_into().unwrap()) as usize).sum()
+    };
+    let mut check = |segments: &[&[u8]]| {
+        for _ in 0..entries(segments) {
+            assert_eq!(lines.next().unwrap().unwrap(), expected.next().unwrap());
+        }
+    };
+    check(&old[..3]);
+    append("squid.blog", &old[3..5]);
+    check(&old[3..5]);
+    // The old file gets its last segments together with the first of the new one.
+    std::fs::rename(at("squid.blog"), at("squid.blog_old")).unwrap();
+    append("squid.blog_old", &old[5..]);
+    append("squid.blog", &new[..2]);
+    check(old[5..].iter().chain(&new[..2]).copied().collect::<Vec<_>>().as_slice());
+    append("later.blog", &new[2..]);
+    check(&new[2..]);
+    assert_eq!(expected.next(), None);
+    drop(lines);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), &*text(&output.stderr)), (Some(0), ""));
+}
+
+#[test]
 fn a_reader_that_goes_away_is_no_failure() {
     for threads in ["1", "2"] {
         let mut child = cat(&["--threads", threads, &own(SQUID), &own(SQUID)]);
@@ -271,6 +316,8 @@ fn what_is_wrong_is_said_with_its_exit_code() {
         (&[], 2, "FILE"),
         (&["--nonsense", &squid], 2, "--nonsense"),
         (&["--threads", "0", &squid], 2, "--threads"),
+        (&["--from-end", &squid], 2, "--follow"),
+        (&["--follow", "-"], 2, "the standard input can't be followed"),
         (&["--where", "pssc", &squid], 2, "crc=TCP_MISS"),
         (&["--json", "--format", "%<chi>", &squid], 2, "--format"),
         (&["--format", "%<chi", &squid], 2, "%<"),

@@ -2,6 +2,7 @@
 //!
 //! Blocks of segments are written by a [`pen::Pen`] a thread, and reach the standard output in order ([`crate::parallel`]).
 
+mod follow;
 mod pen;
 mod zone;
 
@@ -58,6 +59,17 @@ pub struct Args {
     /// The fields must be among the log's own, or be shown by other symbols for the same (cqtn for cqtq, chih for chi).
     #[arg(long, value_name = "FORMAT", conflicts_with_all = ["json", "fields"], value_parser = format)]
     pub format: Option<template::Template>,
+
+    /// Go on with what is added to the files, across rotation, until nobody reads the output any more
+    ///
+    /// Files are followed by what they are, not by their names: one that is moved away is finished before the new one. Files may
+    /// come later, and may be patterns in quotes.
+    #[arg(long, short = 'f')]
+    pub follow: bool,
+
+    /// With --follow: begin at the end of the files, as traffic_logcat -f does
+    #[arg(long, requires = "follow")]
+    pub from_end: bool,
 
     /// Threads that decode [default: one for each usable core]
     #[arg(long, value_name = "N")]
@@ -118,7 +130,11 @@ pub fn run(args: &Args) -> ExitCode {
     let wish = Wish { shape, conditions: args.conditions.clone(), zone: zone::local() };
     let threads = args.threads.map_or_else(|| usable_cores().len(), NonZeroUsize::get);
     let mut log = Log::default();
-    let end = print(&args.files, &wish, threads, &mut io::stdout(), &mut log);
+    let end = if args.follow {
+        follow::print(&args.files, args.from_end, &wish, &mut io::stdout(), &mut log)
+    } else {
+        print(&args.files, &wish, threads, &mut io::stdout(), &mut log)
+    };
     log.finish();
     match end {
         Ok(()) | Err(End::Closed) if log.problems == 0 => ExitCode::SUCCESS,
@@ -153,20 +169,25 @@ fn print(
             sheet(&mut pen, item, text)
         }
     };
-    let sink = |mut sheet: Sheet| {
-        for problem in &sheet.problems {
-            log.problem(&sheet.file, problem);
-        }
-        log.silent += sheet.silent;
-        output.write_all(&sheet.text).and_then(|()| output.flush()).map_err(|error| match error.kind() {
-            io::ErrorKind::BrokenPipe => End::Closed,
-            _ => End::Unwritable(error),
-        })?;
-        sheet.text.clear();
-        spare().push(sheet.text);
-        sheet.refused.map_or(Ok(()), |text| Err(End::Refused(text)))
+    let sink = |sheet: Sheet| {
+        spare().push(put(sheet, output, log)?);
+        Ok(())
     };
     in_order(items(files).map(Ok), threads, worker, sink)
+}
+
+/// Puts a sheet out; gives its buffer back, empty.
+fn put(mut sheet: Sheet, output: &mut impl Write, log: &mut Log) -> Result<Vec<u8>, End> {
+    for problem in &sheet.problems {
+        log.problem(&sheet.file, problem);
+    }
+    log.silent += sheet.silent;
+    output.write_all(&sheet.text).and_then(|()| output.flush()).map_err(|error| match error.kind() {
+        io::ErrorKind::BrokenPipe => End::Closed,
+        _ => End::Unwritable(error),
+    })?;
+    sheet.text.clear();
+    sheet.refused.map_or(Ok(sheet.text), |text| Err(End::Refused(text)))
 }
 
 /// The blocks of all files; a file that can't be read doesn't end it.
@@ -260,12 +281,18 @@ impl Log {
 
     fn finish(&mut self) {
         self.close_file();
+        self.tell_silent();
+    }
+
+    /// Says how many entries were passed over since it was last said.
+    fn tell_silent(&mut self) {
         if self.silent > 0 {
             eprintln!(
                 "visulate: {} entries have fields that their Traffic Server didn't know, and aren't printed, as by \
                  traffic_logcat; --json and --fields show them",
                 self.silent
             );
+            self.silent = 0;
         }
     }
 }

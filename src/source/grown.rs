@@ -179,6 +179,7 @@ impl Worker {
         }
         let mut start = position;
         let mut stopping = self.stopping.clone();
+        let mut has_failed = false;
         let is_over = loop {
             // Looked at before the read: what changes during it is seen behind it.
             let told = *signal.borrow_and_update();
@@ -186,9 +187,16 @@ impl Worker {
             let (read, bytes) = file.read_at(buffer.take(), offset).await;
             let count = *read.as_ref().unwrap_or(&0);
             buffer.put(bytes, count);
-            if let Err(error) = read {
-                tracing::warn!("{}: can't be read on at byte {offset}: {error}", start.path);
+            // Said once, and not at each change.
+            if let Err(error) = &read
+                && !has_failed
+            {
+                tracing::warn!(
+                    "{}: can't be read on at byte {offset}: {error}; it is tried again at each change",
+                    start.path
+                );
             }
+            has_failed = read.is_err();
             if count > 0 {
                 offset += count as u64;
                 if log.is_none() {

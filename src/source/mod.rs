@@ -3,11 +3,13 @@
 //! One thread accepts ([`door`]) and deals connections out; each worker ([`worker`]) owns its connections, its buffers and its tables.
 //! What fills a buffer ([`reader`]: io_uring or epoll) does not matter to what happens with the bytes ([`session`], and [`text`] for logs
 //! in text form). Growing files and pipes are found by [`tail`] and dealt out, too.
+//! Commands read files as [`blocks`], and growing ones by [`follow`].
 
 pub mod blocks;
 pub mod buffer;
 pub mod door;
 pub mod file;
+pub mod follow;
 mod grown;
 pub mod log;
 pub mod reader;
