@@ -16,7 +16,7 @@ const NOW: u64 = 1_795_460_600_000;
 fn outcome(reads: &[&[u8]]) -> (usize, String, Part) {
     let secret = Secret::new(b"foobar").expect("a good secret");
     let mut shared =
-        Shared { shard: Shard::new(0, &Caps::new(64 << 20, 1), &Seed::default()), formats: Formats::default() };
+        Shared { shard: Shard::new(0, &Caps::new(1 << 20, 1), &Seed::default()), formats: Formats::default() };
     let mut session = Session::new("192.0.2.1".into(), SEGMENT_MAX);
     let (mut buffer, mut used, mut cause) = (Vec::new(), 0, None);
     for read in reads {

@@ -85,7 +85,7 @@ impl Scanner {
         Self { is_first: true, is_eager: false, segment_max, offset: 0, weak: 0..0, outer, inner, steps: 0 }
     }
 
-    /// For an input that grows: also a segment that is not sound is given as soon as it is there, not when something follows it.
+    /// For an input that grows: a segment is given as soon as it is there, not when something follows it.
     #[must_use]
     pub fn eager(self) -> Self {
         Self { is_eager: true, ..self }
@@ -183,7 +183,7 @@ impl Scanner {
         if order(behind).is_some() {
             return match Head::read(behind, self.segment_max) {
                 Ok(_) => Some(true),
-                Err(Unread::Short) => is_end.then_some(true),
+                Err(Unread::Short) => (is_end || self.is_eager).then_some(true),
                 Err(Unread::Wrong) => Some(false),
             };
         }
@@ -316,7 +316,8 @@ fn cookie(bytes: &[u8], from: usize) -> Option<usize> {
     // 0xfa is rare in logs, and both orders have it.
     for found in memchr::memchr_iter(0xfa, bytes.get(from..)?) {
         let at = from + found;
-        let starts = [at.checked_sub(1), at.checked_sub(2)];
+        // Two may overlap: the first one counts, as it does if the other isn't whole yet.
+        let starts = [at.checked_sub(2), at.checked_sub(1)];
         if let Some(start) =
             starts.into_iter().flatten().filter(|start| *start >= from).find(|start| order(&bytes[*start..]).is_some())
         {

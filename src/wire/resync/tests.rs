@@ -150,6 +150,12 @@ fn where_reads_end_changes_nothing_in_nested_headers() {
     }
 }
 
+#[test]
+fn of_two_cookies_that_overlap_the_first_counts_also_if_the_second_is_cut() {
+    let bytes = [0xce, 0x0a, 0xce, 0xfa, 0xce, 0x0a, 1];
+    assert_eq!(scan(&bytes, &[5]), scan(&bytes, &[]));
+}
+
 /// What fuzzing found, in the form of the fuzz target: the number of cuts, the cuts, the bytes.
 #[test]
 fn a_cut_header_behind_a_segment_was_once_held_for_a_good_one() {
