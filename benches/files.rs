@@ -22,7 +22,7 @@ const ROUNDS: usize = 3;
 /// Records written to a tailed file.
 const RECORDS: usize = 300;
 
-/// A comparison: its name, ours, theirs, and how many times faster ours has to be on one thread.
+/// A comparison: its name, ours, theirs, and how many times faster ours has to be on one core.
 struct Contest {
     name: &'static str,
     ours: &'static [&'static str],
@@ -46,7 +46,7 @@ const CONTESTS: [Contest; 3] = [
     Contest { name: "cat", ours: &["cat"], theirs: ("traffic_logcat", &[]), floor: 2.0 },
 ];
 
-/// Two threads are nearly twice as fast as one.
+/// Two cores are nearly twice as fast as one.
 const TWO_THREADS: f64 = 1.6;
 
 fn main() {
@@ -57,19 +57,19 @@ fn main() {
     println!("{} bytes, {entries} entries; the fastest of {ROUNDS} rounds", std::fs::metadata(&file).unwrap().len());
     let mut failed = Vec::new();
     for contest in &CONTESTS {
-        let ours = |threads: &str| {
+        let ours = |threads: &str, cores: &str| {
             let arguments = [contest.ours, &["--threads", threads, path]].concat();
-            seconds(env!("CARGO_BIN_EXE_visulate"), &arguments)
+            seconds(env!("CARGO_BIN_EXE_visulate"), &arguments, cores)
         };
         let (mut one, mut two, mut theirs) = (f64::MAX, f64::MAX, f64::MAX);
         for _ in 0..ROUNDS {
-            theirs = theirs.min(seconds(contest.theirs.0, &[contest.theirs.1, &[path]].concat()));
-            one = one.min(ours("1"));
-            two = two.min(ours("2"));
+            theirs = theirs.min(seconds(contest.theirs.0, &[contest.theirs.1, &[path]].concat(), "0"));
+            one = one.min(ours("1", "0"));
+            two = two.min(ours("2", "0,1"));
         }
         let (ratio, gain) = (theirs / one, one / two);
         println!(
-            "{}: {} {theirs:.2} s; visulate {one:.2} s on one thread ({ratio:.1} times), {two:.2} s on two ({gain:.2} times one)",
+            "{}: {} {theirs:.2} s; visulate {one:.2} s on one core ({ratio:.1} times), {two:.2} s on two ({gain:.2} times one)",
             contest.name, contest.theirs.0
         );
         if ratio < contest.floor || gain < TWO_THREADS {
@@ -117,10 +117,11 @@ fn segments() -> (Vec<u8>, u64) {
     (segments, count)
 }
 
-/// Wall-clock seconds of a program, whose output goes nowhere.
-fn seconds(program: &str, arguments: &[&str]) -> f64 {
+/// Wall-clock seconds of a program on these cores, all of its threads together; its output goes nowhere.
+fn seconds(program: &str, arguments: &[&str], cores: &str) -> f64 {
     let start = Instant::now();
-    let status = Command::new(program)
+    let status = Command::new("taskset")
+        .args(["--cpu-list", cores, program])
         .args(arguments)
         .stdin(Stdio::null())
         .stdout(Stdio::null())

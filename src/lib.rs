@@ -20,7 +20,7 @@
 //! | `view` | from a snapshot, what one subscription shows, and what changed since | `wire`, `tally`, `merger` |
 //! | `page` | the embedded page, the live stream, the JSON API, metrics and health | `tally`, `merger`, `view` |
 //! | `engine` | source and merger put together, started and stopped in order | `tally`, `source`, `merger`, `clock`, `secret` |
-//! | `cat` | prints the entries of files as Traffic Server does, or as JSON | `wire`, `source`, `parallel`, `system` |
+//! | `cat` | prints the entries of files as Traffic Server does, or as JSON | `wire`, `source`, `parallel`, `system`, `zone` |
 //! | `report` | figures from files: those of `traffic_logstats` | `wire`, `source`, `system` |
 //! | `replay` | sends captured streams again | `wire`, `secret` |
 //! | `demo` | made-up traffic, and the connections it comes over | `wire`, `secret` |
@@ -28,6 +28,7 @@
 //! | `clock` | the engine's one clock | nothing |
 //! | `secret` | the secret that nodes must say: where it is from, and comparing it | `wire` |
 //! | `system` | what this process may use of the machine | nothing |
+//! | `zone` | the local time zone | `wire` |
 //! | `cli` | commands and options | everything |
 
 pub mod cat;
@@ -46,3 +47,4 @@ pub mod system;
 pub mod tally;
 pub mod view;
 pub mod wire;
+pub mod zone;

@@ -39,7 +39,7 @@ impl Tailing {
         let names: Vec<String> = names.iter().map(|name| folder.path().join(name).to_str().unwrap().into()).collect();
         let (pipes, patterns): (Vec<String>, Vec<String>) = names.into_iter().partition(|name| name.ends_with("|pipe"));
         let pipes = pipes.iter().map(|pipe| pipe.trim_end_matches("|pipe").to_owned()).collect();
-        let text = Arc::new(TextLogs { name: "this-machine".into(), formats: vec![] });
+        let text = Arc::new(TextLogs { name: "this-machine".into(), ..TextLogs::default() });
         let tails = Tails { patterns, from_start, pipes, text };
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         listener.set_nonblocking(true).unwrap();

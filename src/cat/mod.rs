@@ -4,7 +4,6 @@
 
 mod follow;
 mod pen;
-mod zone;
 
 #[cfg(test)]
 mod tests;
@@ -19,6 +18,7 @@ use crate::parallel::in_order;
 use crate::source::blocks::{Block, Blocks};
 use crate::system::usable_cores;
 use crate::wire::template;
+use crate::zone;
 
 pub use pen::{Outcome, Pen, PenError, Shape, Wish, zone_of};
 

@@ -4,12 +4,12 @@ use std::rc::Rc;
 
 use jiff::tz::TimeZone;
 
-use super::zone;
 use crate::wire::format::Formats;
 use crate::wire::plan::Plan;
 use crate::wire::print::{Clock, Columns, Filter, Fit, Line, LineError, Release, Spans, Stepping};
 use crate::wire::segment::{Segment, SegmentError};
 use crate::wire::template::Template;
+use crate::zone;
 
 /// What is written of each entry.
 #[derive(Clone, Debug, PartialEq, Eq)]

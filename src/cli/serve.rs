@@ -17,12 +17,13 @@ use crate::clock::Clock;
 use crate::engine::{self, Engine};
 use crate::page::{self, Page};
 use crate::secret::{FindError, Secret, SecretArgs};
-use crate::source::tail::{Tails, TextLogs};
+use crate::source::tail::{Local, Tails, TextLogs};
 use crate::source::{self, Choice, Reader};
 use crate::system;
 use crate::tally::HostFrom;
 use crate::wire::line::LineFormats;
 use crate::wire::template;
+use crate::zone;
 
 /// Port of log collation.
 pub const COLLATION_PORT: u16 = 8085;
@@ -429,7 +430,7 @@ fn tails(args: &ServeArgs) -> Result<Tails, Failure> {
         patterns: args.tail.clone(),
         from_start: args.from_start,
         pipes: args.pipe.clone(),
-        text: Arc::new(TextLogs { name: system::host_name(), formats }),
+        text: Arc::new(TextLogs { name: system::host_name(), formats, local: Local(zone::ahead) }),
     })
 }
 

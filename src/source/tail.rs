@@ -59,6 +59,18 @@ pub struct TextLogs {
     pub name: String,
     /// Formats that they may have; none stands for those that come with Traffic Server.
     pub formats: Vec<Template>,
+    /// Their local times.
+    pub local: Local,
+}
+
+/// How many seconds local time is ahead of UTC, at a Unix second.
+#[derive(Clone, Copy, Debug)]
+pub struct Local(pub fn(i64) -> i64);
+
+impl Default for Local {
+    fn default() -> Self {
+        Self(|_| 0)
+    }
 }
 
 /// How far a file was read: what a restart needs to go on.

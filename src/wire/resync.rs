@@ -301,7 +301,7 @@ fn skip_to(bytes: &[u8], at: usize, is_end: bool) -> Found {
 fn is_length_of(bytes: &[u8], lengths: [u32; 2]) -> bool {
     order(bytes).is_some_and(|order| {
         let at = if order.u32_at(bytes, at::VERSION) == Some(1) { version_1::BYTE_COUNT } else { at::BYTE_COUNT };
-        order.u32_at(bytes, at).is_some_and(|len| lengths.contains(&len))
+        order.u32_at(bytes, at).is_some_and(|len| len as usize <= SEGMENT_MAX && lengths.contains(&len))
     })
 }
 

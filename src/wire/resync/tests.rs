@@ -156,6 +156,15 @@ fn of_two_cookies_that_overlap_the_first_counts_also_if_the_second_is_cut() {
     assert_eq!(scan(&bytes, &[5]), scan(&bytes, &[]));
 }
 
+#[test]
+fn a_length_that_no_segment_has_is_no_framing_also_if_a_header_repeats_it() {
+    // Found by fuzzing: a read that ended before the repetition gave something else.
+    let length = [0xcd, 0xfa, 0xce, 0x0a];
+    let mut bytes = [&length[..], &[0xce, 0xfa, 0xce, 0x0a, 1, 0, 0, 0], &[0; 29]].concat();
+    bytes[24..28].copy_from_slice(&length);
+    assert_eq!(scan(&bytes, &[14, 29]), scan(&bytes, &[]));
+}
+
 /// What fuzzing found, in the form of the fuzz target: the number of cuts, the cuts, the bytes.
 #[test]
 fn a_cut_header_behind_a_segment_was_once_held_for_a_good_one() {

@@ -39,6 +39,11 @@ fn file(path: &Path) -> Option<TimeZone> {
     TimeZone::tzif("local", &fs::read(path).ok()?).ok()
 }
 
+/// Seconds that the local time is ahead of UTC at a Unix second.
+pub fn ahead(unix: i64) -> i64 {
+    offset(&local(), unix).seconds
+}
+
 /// The offset at a Unix second, and how long it holds. Beyond the years 0 to 9999 it is that of the nearest second there.
 pub fn offset(zone: &TimeZone, unix: i64) -> Offset {
     let (first, last) = (Timestamp::MIN.as_second(), Timestamp::MAX.as_second());
