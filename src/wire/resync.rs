@@ -403,7 +403,12 @@ impl Walk {
             return Verdict::Unsound;
         }
         for layout in Layout::candidates(head.order).skip(self.layout) {
-            match self.by(layout, head, segment, steps, limit) {
+            // Nearly all segments are of the usual layout: their walk is compiled for it alone.
+            let told = match layout {
+                Layout::USUAL => self.by(Layout::USUAL, head, segment, steps, limit),
+                layout => self.by(layout, head, segment, steps, limit),
+            };
+            match told {
                 Verdict::Unsound => *self = Self { layout: self.layout + 1, ..Self::new(self.offset, head) },
                 told => return told,
             }
@@ -411,6 +416,7 @@ impl Walk {
         Verdict::Unsound
     }
 
+    #[inline(always)]
     fn by(&mut self, layout: Layout, head: &Head, segment: &[u8], steps: &mut u64, limit: u64) -> Verdict {
         let is_whole = segment.len() == head.len;
         while self.left > 0 {
