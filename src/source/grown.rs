@@ -258,7 +258,12 @@ impl Worker {
             let is_stopping = *stopping.borrow_and_update() > Stage::Run;
             let mut bytes = buffer.take();
             let room = bytes.capacity() - bytes.len();
-            let read = pipe.try_read_buf(&mut (&mut bytes).limit(room));
+            let read = if is_over || is_stopping {
+                // That there is nothing to read may be old news; there will be no later ones.
+                rustix::io::read(pipe, rustix::buffer::spare_capacity(&mut bytes)).map_err(io::Error::from)
+            } else {
+                pipe.try_read_buf(&mut (&mut bytes).limit(room))
+            };
             let count = *read.as_ref().unwrap_or(&0);
             buffer.put(bytes, count);
             if count > 0 {

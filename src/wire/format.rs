@@ -24,8 +24,9 @@ pub const SYMBOLS_MAX: usize = 1024;
 /// The longest symbol that is read.
 pub const SYMBOL_LEN_MAX: usize = 1024;
 
-/// How often a format whose readings all failed is tried anew; a hostile sender can't buy more work than this.
-const SEARCHES_MAX: u32 = 8;
+/// So often a format whose readings all failed is tried anew, and then each time that twice as many segments have failed: a hostile sender
+/// can't buy much work, nor take the search from an honest one.
+const SEARCHES: u32 = 8;
 
 /// Readings that are kept: a format has two or three honest ones; more come from somebody who plays.
 const READINGS_MAX: usize = 8;
@@ -151,13 +152,21 @@ impl Format {
         let Some(first) = segment.entries().next() else {
             return preferred;
         };
+        // A reading of the first fields alone fits much, also what damage has changed: a whole one goes before it.
         if self.fits(&preferred, &first)
+            && !self.is_partial(self.preferred.get())
             && (self.proven.get()
                 || self.is_sure && segment.entries().take(self.tested).all(|entry| self.fits(&preferred, &entry)))
         {
             return preferred;
         }
         self.search(segment)
+    }
+
+    /// Is that kept reading one of which only the first fields are known?
+    #[inline]
+    fn is_partial(&self, at: usize) -> bool {
+        at > 0 && self.readings.borrow()[at].framings().contains(&Framing::Rest)
     }
 
     /// Is that a reading of the entry? Until 3.1.1 several could come out at its end, but only one makes sense.
@@ -182,21 +191,19 @@ impl Format {
     /// Tries other readings: first those that were right before, then the likeliest.
     #[cold]
     fn search(&self, segment: &Segment<'_>) -> Rc<Plan> {
-        let mut best = (0, 0);
-        let is_chosen = self.proven.get() || self.is_sure;
-        for (at, plan) in self.readings.borrow().iter().enumerate() {
-            let count = segment.entries().filter(|entry| self.fits(plan, entry)).count();
-            if is_chosen && count == segment.entries().count() {
+        if self.proven.get() || self.is_sure {
+            let readings = self.readings.borrow();
+            let (partial, whole): (Vec<usize>, Vec<usize>) = (0..readings.len()).partition(|at| self.is_partial(*at));
+            let fits_all = |at: &usize| segment.entries().all(|entry| self.fits(&readings[*at], &entry));
+            if let Some(at) = whole.into_iter().chain(partial).find(fits_all) {
                 self.preferred.set(at);
                 self.proven.set(true);
-                return plan.clone();
-            }
-            if count > best.0 {
-                best = (count, at);
+                return readings[at].clone();
             }
         }
-        if self.searches.get() < SEARCHES_MAX {
-            self.searches.set(self.searches.get() + 1);
+        let failed = self.searches.get().saturating_add(1);
+        self.searches.set(failed);
+        if failed <= SEARCHES || failed.is_power_of_two() {
             let source = self.source();
             let bases = source.bases().0;
             let tiers = std::iter::once(bases.clone()).chain(source.tiers(&bases));
@@ -209,7 +216,11 @@ impl Format {
             }
         }
         // A writer that knows more than we do: what stands before the first unknown symbol is still right.
-        if best.0 == 0
+        let readings = self.readings.borrow();
+        let count = |at: &usize| segment.entries().filter(|entry| self.fits(&readings[*at], entry)).count();
+        // Of several that fit equally many the first.
+        let best = (0..readings.len()).rev().max_by_key(count).unwrap_or(0);
+        if count(&best) == 0
             && let Some(part) = self.given_up.get_or_init(|| {
                 let reading = self.source().known_part()?;
                 Some(Rc::new(Plan::with_ints(&self.field_list, &reading, self.layout.ints)))
@@ -217,7 +228,7 @@ impl Format {
         {
             return part.clone();
         }
-        self.readings.borrow()[best.1].clone()
+        readings[best].clone()
     }
 
     /// The reading that is right among those that fit: the one that makes sense; of several, what they agree in.
@@ -389,6 +400,42 @@ mod tests {
         for (name, list, entries, expected, fitting) in cases {
             assert_eq!(framings(list, entries), (expected.to_vec(), *fitting), "{name}");
         }
+    }
+
+    /// One segment with these entries.
+    fn segment(field_list: &str, entries: &[&[Value<'_>]]) -> Vec<u8> {
+        let header = Header { field_list: field_list.as_bytes(), padding: *b"PaDdInGs", ..Header::default() };
+        let mut writer = SegmentWriter::new(&header, 0);
+        entries.iter().for_each(|values| writer.push(1, 0, values).unwrap());
+        writer.finish(2).to_vec()
+    }
+
+    #[test]
+    fn a_damaged_segment_changes_nothing_for_those_behind_it() {
+        let list = "cqhm,psql,cqcl,pqcl,tts,crc";
+        let ints = |count: usize| [&[Value::Text(b"GET")][..], &vec![Value::Int(7); count]].concat();
+        let (good, short) = (segment(list, &[&ints(5), &ints(5)]), segment(list, &[&ints(4)]));
+        let format = Format::of(&Segment::parse(&good).unwrap()).unwrap();
+        let plan = |bytes: &[u8]| format.plan(&Segment::parse(bytes).unwrap()).framings().to_vec();
+        let whole = [&[Text][..], &[Int; 5]].concat();
+        assert_eq!(plan(&good), whole);
+        let damaged = plan(&short);
+        assert!(damaged.contains(&Rest), "it could be read in several ways: {damaged:?}");
+        assert_eq!(plan(&good), whole);
+    }
+
+    #[test]
+    fn segments_that_nobody_can_read_do_not_end_the_search_for_others() {
+        let list = "pssc,nosuch,cqhm";
+        let bad = segment(list, &[&[Value::Int(200), Value::Raw(&[0xff; 40])]]);
+        let good = segment(list, &[&[Value::Int(200), Value::Int(1), Value::Text(b"GET")]]);
+        let format = Format::of(&Segment::parse(&good).unwrap()).unwrap();
+        let plan = |bytes: &[u8]| format.plan(&Segment::parse(bytes).unwrap()).framings().to_vec();
+        for _ in 0..100 {
+            plan(&bad);
+        }
+        let tries = (0..200).position(|_| plan(&good) == [Int, Int, Text]);
+        assert!(tries.is_some());
     }
 
     #[test]
