@@ -17,6 +17,9 @@ const READINGS_MAX: usize = 512;
 /// Symbols of which more than one framing is tried at once.
 const VARIABLE_MAX: usize = 16;
 
+/// A table of more codes times symbols than this is not shared out: what it would take grows with both.
+const SHARED_MAX: usize = 256 * 256;
+
 /// Ways to share out the codes of a type table that are tried.
 const SHARINGS_MAX: usize = 8;
 
@@ -175,8 +178,12 @@ impl Source<'_> {
         if codes == symbols {
             return vec![types.iter().copied().map(Some).collect()];
         }
-        let names: Vec<&str> = self.field_list.split(',').collect();
-        let is_known = |at: usize| fields::releases(names[at]).is_some_and(|(_, last)| last >= TYPE_TABLES);
+        if codes > symbols || symbols * codes > SHARED_MAX {
+            return Vec::new();
+        }
+        let is_known = |symbol: &str| fields::releases(symbol).is_some_and(|(_, last)| last >= TYPE_TABLES);
+        let known: Vec<bool> = self.field_list.split(',').map(is_known).collect();
+        let is_known = |at: usize| known[at];
         let takes = |at: usize, code: u8| match self.symbols[at] {
             Symbol::Known(_) if !is_known(at) => false,
             Symbol::Known(Framing::Int) | Symbol::Aggregate => code == 1,
