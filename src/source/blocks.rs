@@ -15,7 +15,7 @@ use super::reader::uring_runtime;
 use crate::wire::resync::{Found, SEGMENT_MAX, Scanner};
 
 /// Bytes of a read.
-const READ: usize = 256 << 10;
+const READ: usize = 512 << 10;
 
 /// Space before a read, for the tail of the block before it: holds what is cut of usual segments.
 const HEADROOM: usize = 64 << 10;

@@ -121,7 +121,7 @@ fn together<C: Counting>(
 ) -> io::Result<Counted<C::Shard, C::Group>> {
     let wave = Wave {
         groups: (0..counting.groups())
-            .map(|number| (Mutex::new(Place { turn: 0, group: counting.group(number) }), Condvar::new()))
+            .map(|number| (Mutex::new(Place { turn: 0, waiting: 0, group: counting.group(number) }), Condvar::new()))
             .collect(),
         stop: Mutex::default(),
     };
@@ -220,6 +220,8 @@ struct Wave<G> {
 
 struct Place<G> {
     turn: u64,
+    /// Threads that wait for their turn: without any, nobody needs to be woken.
+    waiting: usize,
     group: G,
 }
 
@@ -232,12 +234,17 @@ impl<G> Wave<G> {
                 if lock(&self.stop).is_some() {
                     return None;
                 }
+                place.waiting += 1;
                 place = changed.wait(place).unwrap_or_else(PoisonError::into_inner);
+                place.waiting -= 1;
             }
             let result = replay(number, &mut place.group);
             place.turn += 1;
+            let waiting = place.waiting;
             drop(place);
-            changed.notify_all();
+            if waiting > 0 {
+                changed.notify_all();
+            }
             if let Err(error) = result {
                 self.stop(Some(error));
                 return None;
