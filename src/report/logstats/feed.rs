@@ -8,7 +8,7 @@ use super::options::{Ats, Options};
 use super::run::Damaged;
 use crate::source::blocks::{Block, Blocks, Damage};
 use crate::wire::fields::Framing;
-use crate::wire::format::Formats;
+use crate::wire::format::Format;
 use crate::wire::positions::{POSITIONS, Positions, SQUID};
 use crate::wire::segment::{Segment, SegmentError};
 
@@ -159,7 +159,6 @@ pub struct Feed<'a, P> {
     number: u64,
     findings: Findings,
     has_pquc: bool,
-    formats: Formats,
     progress: P,
 }
 
@@ -179,7 +178,6 @@ impl<'a, P: FnMut(&Path, &Block)> Feed<'a, P> {
             number: 0,
             findings: Findings::default(),
             has_pquc: false,
-            formats: Formats::default(),
             progress,
         }
     }
@@ -194,7 +192,7 @@ impl<'a, P: FnMut(&Path, &Block)> Feed<'a, P> {
         let segments = block.segments.iter().filter_map(|range| block.bytes.get(range.clone()));
         let segment = segments.filter_map(|bytes| Segment::parse(bytes).ok()).next()?;
         let list: Box<str> = segment.field_list().into();
-        let Ok(format) = self.formats.of(&segment) else {
+        let Ok(format) = Format::of(&segment) else {
             return Some(Err(Finding::Refused("too many, or too long".into())));
         };
         let plan = format.plan(&segment);

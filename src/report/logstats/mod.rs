@@ -30,8 +30,8 @@ use urls::Urls;
 
 use crate::source::blocks::Block;
 
-/// Groups in which threads count what must be counted in order; more than there are threads, so that these rarely wait for each other.
-const GROUPS: usize = 16;
+/// Groups in which threads count what must be counted in order: for each thread so many, so that they rarely wait for each other.
+const GROUPS_OF_A_THREAD: usize = 3;
 
 /// Counts the files on so many threads and writes the report. Gives what was wrong with them.
 ///
@@ -42,11 +42,11 @@ pub fn report(
     options: &Options,
     files: &[PathBuf],
     threads: usize,
-    progress: impl FnMut(&Path, &Block),
+    progress: impl FnMut(&Path, &Block) + Send,
     out: &mut (impl Write + Send),
 ) -> io::Result<Findings> {
     let mut feed = Feed::new(options, files, progress);
-    let groups = if threads < 2 { 1 } else { GROUPS };
+    let groups = if threads < 2 { 1 } else { GROUPS_OF_A_THREAD * threads };
     if options.urls.is_some() {
         json::write_urls_start(out, options)?;
         let urls = Urls::new(options, groups, &mut *out);

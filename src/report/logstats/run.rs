@@ -6,8 +6,7 @@
 //! the others wait for, and the result is that of one thread, to the last bit.
 
 use std::io;
-use std::sync::mpsc::sync_channel;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::feed::{Finding, Findings, Head, Job};
 use crate::wire::positions::Positions;
@@ -79,14 +78,14 @@ pub struct Counted<S, G> {
     pub findings: Findings,
 }
 
-/// Counts all jobs on so many threads; the caller's own is one of them only if it is the only one, otherwise it reads the input.
+/// Counts all jobs on so many threads; the caller's own is one of them only if it is the only one.
 ///
 /// # Errors
 ///
 /// What is printed on the way can't be.
 pub fn run<C: Counting>(
     counting: &C,
-    jobs: impl Iterator<Item = Job>,
+    jobs: impl Iterator<Item = Job> + Send,
     threads: usize,
     since: Option<u32>,
 ) -> io::Result<Counted<C::Shard, C::Group>> {
@@ -115,10 +114,11 @@ fn alone<C: Counting>(
 
 fn together<C: Counting>(
     counting: &C,
-    jobs: impl Iterator<Item = Job>,
+    jobs: impl Iterator<Item = Job> + Send,
     threads: usize,
     since: Option<u32>,
 ) -> io::Result<Counted<C::Shard, C::Group>> {
+    let jobs = Mutex::new(jobs);
     let wave = Wave {
         groups: (0..counting.groups())
             .map(|number| (Mutex::new(Place { turn: 0, waiting: 0, group: counting.group(number) }), Condvar::new()))
@@ -126,22 +126,8 @@ fn together<C: Counting>(
         stop: Mutex::default(),
     };
     let results: Vec<(C::Shard, Findings)> = std::thread::scope(|scope| {
-        let (send, receive) = sync_channel::<Job>(threads);
-        let receive = Arc::new(Mutex::new(receive));
-        let workers: Vec<_> = (0..threads)
-            .map(|_| {
-                let (receive, wave) = (receive.clone(), &wave);
-                scope.spawn(move || work(counting, &receive, wave, since))
-            })
-            .collect();
-        // Once all threads have stopped nobody takes jobs any more.
-        drop(receive);
-        for job in jobs {
-            if send.send(job).is_err() {
-                break;
-            }
-        }
-        drop(send);
+        let (jobs, wave) = (&jobs, &wave);
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(move || work(counting, jobs, wave, since))).collect();
         workers
             .into_iter()
             .map(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
@@ -159,7 +145,7 @@ fn together<C: Counting>(
 /// A thread's life.
 fn work<C: Counting>(
     counting: &C,
-    receive: &Mutex<std::sync::mpsc::Receiver<Job>>,
+    jobs: &Mutex<impl Iterator<Item = Job>>,
     wave: &Wave<C::Group>,
     since: Option<u32>,
 ) -> (C::Shard, Findings) {
@@ -167,7 +153,7 @@ fn work<C: Counting>(
     let _guard = StopOnPanic(wave);
     loop {
         // Jobs are taken in order, so the oldest one never waits for one that nobody has.
-        let Ok(job) = lock(receive).recv() else { break };
+        let Some(job) = lock(jobs).next() else { break };
         for at in 0..job.block.segments.len() {
             read(counting, &mut shard, &job, at, since, &mut findings);
         }

@@ -12,6 +12,9 @@ use super::*;
 use crate::wire::encode::{Header, SegmentWriter, Value};
 use crate::wire::positions::{Positions, SQUID};
 
+/// More than there are threads.
+const GROUPS: usize = 16;
+
 const FIELDS: &str = "cqtq,ttms,chi,crc,pssc,psql,cqhm,cquc,caun,phr,shn,psct";
 const V6: Option<IpAddr> = Some(IpAddr::V6(Ipv6Addr::LOCALHOST));
 
