@@ -56,8 +56,8 @@ pub struct ServeArgs {
     #[arg(long, value_name = "FILE")]
     pub pipe: Vec<String>,
 
-    /// Format of text logs in --tail and --pipe: a name such as squid, common, extended or extended2, or a format string '%<chi> …' as in
-    /// logging.yaml; repeatable: the one that fits is taken [default: those that come with Traffic Server]
+    /// Format of text logs in --tail and --pipe: a name such as squid, common, extended or extended2, or a format string
+    /// `'%<chi> …'` as in logging.yaml; repeatable: the one that fits is taken [default: those that come with Traffic Server]
     #[arg(long, value_name = "S")]
     pub format: Vec<String>,
 
