@@ -12,7 +12,10 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 
 use super::reader::uring_runtime;
-use crate::wire::resync::{Found, SEGMENT_MAX, Scanner};
+use crate::wire::resync::{SEGMENT_MAX, Scanner};
+use cuts::Cuts;
+
+pub(super) mod cuts;
 
 /// Bytes of a read.
 const READ: usize = 512 << 10;
@@ -312,18 +315,16 @@ async fn read(file: std::rc::Rc<tokio_uring::fs::File>, at: u64, mut bytes: Vec<
 struct Cutter {
     sender: SyncSender<io::Result<Block>>,
     home: Sender<Vec<u8>>,
-    scanner: Scanner,
+    cuts: Cuts,
     /// What the last block left, and how many bytes it takes to go on.
     rest: Vec<u8>,
     needed: usize,
-    /// Bytes skipped, as long as more may join them.
-    skipped: Option<Damage>,
     index: u64,
 }
 
 impl Cutter {
     fn new(sender: SyncSender<io::Result<Block>>, home: Sender<Vec<u8>>) -> Self {
-        Self { sender, home, scanner: Scanner::new(SEGMENT_MAX), rest: vec![], needed: 0, skipped: None, index: 0 }
+        Self { sender, home, cuts: Cuts::new(Scanner::new(SEGMENT_MAX)), rest: vec![], needed: 0, index: 0 }
     }
 
     fn run(mut self, mut source: Source) {
@@ -365,42 +366,12 @@ impl Cutter {
             bytes = joined;
             (0, have + count)
         };
-        let mut block = Block::new(0, Vec::new(), Vec::new(), Vec::new());
-        block.index = self.index;
-        block.home = Some(self.home.clone());
-        let first = self.scanner.offset();
-        let mut at = start;
-        loop {
-            let offset = self.scanner.offset();
-            match self.scanner.next(&bytes[at..end], is_end) {
-                Found::Segment { framing, len } => {
-                    block.damage.extend(self.skipped.take());
-                    block.segments.push(at + framing..at + framing + len);
-                    at += framing + len;
-                }
-                Found::Skip(len) => {
-                    let skipped = self.skipped.get_or_insert(Damage { offset, len: 0, cut: false });
-                    skipped.len += len as u64;
-                    at += len;
-                }
-                Found::Cut(len) => {
-                    block.damage.extend(self.skipped.take());
-                    block.damage.push(Damage { offset, len: len as u64, cut: true });
-                    at += len;
-                }
-                Found::Need(needed) => {
-                    self.needed = needed;
-                    break;
-                }
-                Found::End => {
-                    block.damage.extend(self.skipped.take());
-                    break;
-                }
-            }
-        }
+        let first = self.cuts.offset();
+        let cut = self.cuts.cut(&bytes[start..end], is_end);
+        self.needed = cut.needed;
         self.rest.clear();
-        self.rest.extend_from_slice(&bytes[at..end]);
-        if block.segments.is_empty() && block.damage.is_empty() {
+        self.rest.extend_from_slice(&bytes[start + cut.used..end]);
+        if cut.segments.is_empty() && cut.damage.is_empty() {
             let _ = self.home.send(bytes);
             return true;
         }
@@ -408,12 +379,12 @@ impl Cutter {
         let before = start.saturating_sub(usize::try_from(first).unwrap_or(usize::MAX));
         if before > 0 {
             bytes.drain(..before);
-            for place in &mut block.segments {
-                *place = place.start - before..place.end - before;
-            }
         }
-        block.offset = first - (start - before) as u64;
-        block.bytes = bytes;
+        let start = start - before;
+        let segments = cut.segments.into_iter().map(|place| start + place.start..start + place.end).collect();
+        let mut block = Block::new(first - start as u64, bytes, segments, cut.damage);
+        block.index = self.index;
+        block.home = Some(self.home.clone());
         self.index += 1;
         self.sender.send(Ok(block)).is_ok()
     }

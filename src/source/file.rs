@@ -18,7 +18,6 @@ const MESSAGES_MAX: u32 = 20;
 pub struct FileSession {
     speaker: Speaker,
     scanner: Scanner,
-    segment_max: usize,
     /// Where the damage at hand began.
     skipping: Option<u64>,
     messages: u32,
@@ -30,14 +29,7 @@ impl FileSession {
     /// The file at `path`, from `offset` on.
     pub fn new(path: String, offset: u64, segment_max: usize) -> Self {
         let scanner = Scanner::new(segment_max).eager().from_offset(offset);
-        Self {
-            speaker: Speaker::new(Place::File(path)),
-            scanner,
-            segment_max,
-            skipping: None,
-            messages: 0,
-            is_inside: offset > 0,
-        }
+        Self { speaker: Speaker::new(Place::File(path)), scanner, skipping: None, messages: 0, is_inside: offset > 0 }
     }
 
     /// Takes what is whole at the start of `bytes`, which were read `now` (ms since the epoch).
@@ -89,12 +81,6 @@ impl FileSession {
                 tracing::warn!("{}: {damage}", self.path());
             }
         }
-    }
-
-    /// The file was cut short: it begins anew.
-    pub fn restart(&mut self) {
-        self.scanner = Scanner::new(self.segment_max).eager();
-        (self.skipping, self.is_inside) = (None, false);
     }
 
     /// What was dropped since the last call, and the last cause: for the log.

@@ -11,10 +11,11 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::watch;
 
 use super::Stage;
-use super::blocks::{Block, Damage};
+use super::blocks::Block;
+use super::blocks::cuts::Cuts;
 use super::door::{Dealt, Worker};
 use super::tail::{self, Signal, Tailed, Tails};
-use crate::wire::resync::{Found, SEGMENT_MAX, Scanner};
+use crate::wire::resync::{SEGMENT_MAX, Scanner};
 
 /// Bytes of a read.
 const READ: usize = 256 << 10;
@@ -89,13 +90,10 @@ struct Growing {
     name: Arc<str>,
     file: File,
     signal: watch::Receiver<Signal>,
-    scanner: Scanner,
+    cuts: Cuts,
     offset: u64,
     /// Read, and not yet given.
     bytes: Vec<u8>,
-    skipped: Option<Damage>,
-    /// Begun in the middle: what comes before the first segment is the rest of one that was there before.
-    is_inside: bool,
     is_done: bool,
 }
 
@@ -107,11 +105,9 @@ impl Growing {
             name: position.path.into(),
             file,
             signal,
-            scanner: Scanner::new(SEGMENT_MAX).eager().from_offset(offset),
+            cuts: Cuts::new(Scanner::new(SEGMENT_MAX).eager().from_offset(offset)),
             offset,
             bytes: Vec::new(),
-            skipped: None,
-            is_inside: offset > 0,
             is_done: false,
         })
     }
@@ -122,6 +118,7 @@ impl Growing {
             // Looked at before the read: what comes later is seen behind it. Without a follower nobody would tell.
             let is_over = self.signal.borrow_and_update().is_over || self.signal.has_changed().is_err();
             match self.fill() {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => {
                     self.is_done = true;
                     return Some(Err(error));
@@ -129,8 +126,8 @@ impl Growing {
                 Ok(0) if self.file.metadata().is_ok_and(|about| about.len() < self.offset) => {
                     // It was cut short, and begins anew.
                     let rest = self.cut(true);
-                    self.scanner = Scanner::new(SEGMENT_MAX).eager();
-                    (self.offset, self.is_inside) = (0, false);
+                    self.cuts = Cuts::new(Scanner::new(SEGMENT_MAX).eager());
+                    self.offset = 0;
                     self.bytes.clear();
                     if rest.is_some() {
                         return rest.map(Ok);
@@ -164,38 +161,12 @@ impl Growing {
 
     /// The segments that are whole, and what was skipped.
     fn cut(&mut self, is_end: bool) -> Option<Block> {
-        let (mut at, mut segments, mut damage) = (0, Vec::new(), Vec::new());
-        let first = self.scanner.offset();
-        loop {
-            let offset = self.scanner.offset();
-            match self.scanner.next(&self.bytes[at..], is_end) {
-                Found::Segment { framing, len } => {
-                    damage.extend(self.skipped.take());
-                    segments.push(at + framing..at + framing + len);
-                    self.is_inside = false;
-                    at += framing + len;
-                }
-                Found::Skip(len) => {
-                    if !self.is_inside {
-                        self.skipped.get_or_insert(Damage { offset, len: 0, cut: false }).len += len as u64;
-                    }
-                    at += len;
-                }
-                Found::Cut(len) => {
-                    damage.extend(self.skipped.take());
-                    damage.push(Damage { offset, len: len as u64, cut: true });
-                    at += len;
-                }
-                Found::Need(_) => break,
-                Found::End => {
-                    damage.extend(self.skipped.take());
-                    break;
-                }
-            }
-        }
-        let rest = self.bytes.split_off(at);
+        let first = self.cuts.offset();
+        let cut = self.cuts.cut(&self.bytes, is_end);
+        let rest = self.bytes.split_off(cut.used);
         let bytes = std::mem::replace(&mut self.bytes, rest);
-        (!segments.is_empty() || !damage.is_empty()).then(|| Block::new(first, bytes, segments, damage))
+        let holds_something = !cut.segments.is_empty() || !cut.damage.is_empty();
+        holds_something.then(|| Block::new(first, bytes, cut.segments, cut.damage))
     }
 }
 
