@@ -131,22 +131,32 @@ fn a_segment_that_lost_bytes_swallows_no_neighbour() {
 }
 
 #[test]
-fn where_reads_end_changes_nothing_in_nested_headers() {
-    // Each header claims the ones behind it, the entries of some come out, and there are more steps to take than bytes pay for.
-    for step in [1, 7, 64, 100, 1000] {
+fn where_reads_end_changes_nothing_in_what_walks_cost() {
+    // Headers that claim all that follows, a sound segment at the end included: thousands of entries, and none ends where it should. Ten can
+    // be walked; forty take more steps than there are, and the sound one is no longer looked at.
+    let entries = 4000_u32;
+    let sound = segment(2, Version::V2);
+    for (headers, is_found) in [(10, true), (40, false)] {
         let mut bytes = Vec::new();
-        for number in 0..40_u32 {
+        for number in 0..headers {
             let mut head = [0_u8; 64];
-            for (at, value) in [(0, 0x0ace_face_u32), (4, 2), (12, 400 + 40 * number), (16, 20), (60, 64), (44, 16)] {
+            let (data, behind) = (64 * (headers - number), 16 * entries + sound.len() as u32);
+            for (at, value) in [(0, 0x0ace_face_u32), (4, 2), (12, data + behind), (16, entries), (60, data)] {
                 head[at..at + 4].copy_from_slice(&value.to_le_bytes());
             }
             bytes.extend_from_slice(&head);
-            if number % 9 == 0 {
-                bytes.extend_from_slice(&segment(2, Version::V2));
-            }
         }
-        let cuts: Vec<usize> = (0..bytes.len()).step_by(step).collect();
-        assert_eq!(scan(&bytes, &cuts), scan(&bytes, &[]), "{step}");
+        for _ in 0..entries {
+            bytes.extend_from_slice(&[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 16, 0, 0, 0]);
+        }
+        let at = bytes.len();
+        bytes.extend_from_slice(&sound);
+        let expected = if is_found { (at, sound.len()) } else { (0, bytes.len()) };
+        assert_eq!(scan(&bytes, &[]).0, [expected], "{headers}");
+        for step in [1000, 30_000] {
+            let cuts: Vec<usize> = (0..bytes.len()).step_by(step).collect();
+            assert_eq!(scan(&bytes, &cuts), scan(&bytes, &[]), "{headers}, {step}");
+        }
     }
 }
 
