@@ -293,7 +293,8 @@ fn what_comes_is_followed_across_rotation_until_nobody_reads() {
     assert_eq!(expected.next(), None);
     drop(lines);
     let output = child.wait_with_output().unwrap();
-    assert_eq!((output.status.code(), &*text(&output.stderr)), (Some(0), ""));
+    let said = format!("visulate: {}: isn't there yet, and is waited for\n", missing.display());
+    assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), said));
 }
 
 #[test]

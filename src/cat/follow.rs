@@ -31,8 +31,11 @@ pub(super) fn print(
             "the standard input can't be followed: leave out --follow, it is read to its end anyway".into(),
         ));
     }
+    for path in files.iter().filter(|path| !path.exists() && !path.to_string_lossy().contains(['*', '?', '['])) {
+        eprintln!("visulate: {}: isn't there yet, and is waited for", path.display());
+    }
     let paths = files.iter().map(|path| path.to_string_lossy().into_owned()).collect();
-    let mut follow = Follow::start(paths, from_end).map_err(End::Unwritable)?;
+    let mut follow = Follow::start(paths, from_end).map_err(End::Unfollowable)?;
     let zone = zone_of(wish);
     let mut pen = Pen::new(wish, &zone);
     let mut text = Vec::new();

@@ -116,6 +116,8 @@ enum End {
     /// Nobody reads on, which is all right.
     Closed,
     Unwritable(io::Error),
+    /// The files can't be followed.
+    Unfollowable(io::Error),
     Refused(String),
 }
 
@@ -141,6 +143,10 @@ pub fn run(args: &Args) -> ExitCode {
         Ok(()) | Err(End::Closed) => ExitCode::FAILURE,
         Err(End::Unwritable(error)) => {
             eprintln!("visulate: the output can't be written: {error}");
+            ExitCode::FAILURE
+        }
+        Err(End::Unfollowable(error)) => {
+            eprintln!("visulate: files can't be followed: {error}");
             ExitCode::FAILURE
         }
         Err(End::Refused(text)) => {
