@@ -17,7 +17,7 @@ use visulate::replay::load;
 const BYTES: u64 = 500_000_000;
 
 /// Rounds; the fastest of each is compared.
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 7;
 
 /// Records written to a tailed file.
 const RECORDS: usize = 300;

@@ -31,7 +31,7 @@ fn written(block: Block) -> (String, Vec<String>) {
 
 fn block(bytes: Vec<u8>, damage: Vec<Damage>) -> Block {
     let segments = std::iter::once(0..bytes.len()).collect();
-    Block::new(4096, bytes, segments, damage)
+    Block::new(4096, bytes[..].into(), segments, damage)
 }
 
 #[test]

@@ -1,21 +1,25 @@
 //! Inputs as blocks: `.blog` files and captured streams, cut into runs of whole segments, in order.
 //!
-//! A thread reads ahead: regular files by io_uring with several reads in flight, everything else (compressed files, pipes, the
-//! standard input) by plain reads. A read lands in the block that is handed out; only the tail of a segment that a block's end cut is
-//! copied, to the space before the next read.
+//! Regular files are read by whoever asks for a block, on a ring of the asking thread with several reads in flight, so that the bytes
+//! are in the cache of the core that works on them; the kernel reads ahead meanwhile. Everything else (compressed files, pipes, the
+//! standard input) is read by a thread of its own, which unpacks while others work. A read lands in the block that is handed out; only
+//! the tail of a segment that a block's end cut is copied, to the space before the next read.
 
-use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Read};
 use std::ops::Range;
 use std::path::Path;
-use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
 
-use super::reader::uring_runtime;
 use crate::wire::resync::{SEGMENT_MAX, Scanner};
 use cuts::Cuts;
+use shared::SharedFile;
 
 pub(super) mod cuts;
+mod shared;
+
+/// What a read lands in.
+type Buffer = bytes::BytesMut;
 
 /// Bytes of a read.
 const READ: usize = 512 << 10;
@@ -23,10 +27,7 @@ const READ: usize = 512 << 10;
 /// Space before a read, for the tail of the block before it: holds what is cut of usual segments.
 const HEADROOM: usize = 64 << 10;
 
-/// Reads in flight.
-const READS: usize = 4;
-
-/// Blocks that wait for whoever works on them.
+/// Blocks made ahead that wait for whoever works on them.
 const WAITING: usize = 4;
 
 /// A run of whole segments of one input. When it is dropped, its buffer is read into again.
@@ -37,17 +38,17 @@ pub struct Block {
     /// Byte offset in the (decompressed) input of the first of `bytes`.
     pub offset: u64,
     /// Its bytes; those that belong to no segment may be anything.
-    pub bytes: Vec<u8>,
+    pub bytes: Buffer,
     /// Where in `bytes` each segment lies.
     pub segments: Vec<Range<usize>>,
     /// What was skipped before the end of this block, and not told of in one before.
     pub damage: Vec<Damage>,
-    home: Option<Sender<Vec<u8>>>,
+    home: Option<Sender<Buffer>>,
 }
 
 impl Block {
     /// The first block of an input, `offset` bytes from its start.
-    pub fn new(offset: u64, bytes: Vec<u8>, segments: Vec<Range<usize>>, damage: Vec<Damage>) -> Self {
+    pub fn new(offset: u64, bytes: Buffer, segments: Vec<Range<usize>>, damage: Vec<Damage>) -> Self {
         Self { index: 0, offset, bytes, segments, damage, home: None }
     }
 
@@ -60,7 +61,7 @@ impl Block {
 impl Drop for Block {
     fn drop(&mut self) {
         if let Some(home) = &self.home {
-            // The reader may have ended.
+            // The input may be at its end.
             let _ = home.send(std::mem::take(&mut self.bytes));
         }
     }
@@ -91,8 +92,16 @@ impl std::fmt::Display for Damage {
 /// The blocks of one input.
 #[derive(Debug)]
 pub struct Blocks {
-    blocks: Receiver<io::Result<Block>>,
+    origin: Origin,
     len: Option<u64>,
+}
+
+#[derive(Debug)]
+enum Origin {
+    /// Made by whoever asks.
+    Here(Box<Cutter>),
+    /// Made ahead by a thread.
+    Ahead(Receiver<io::Result<Block>>),
 }
 
 impl Blocks {
@@ -118,13 +127,10 @@ impl Blocks {
         let known = fill(&mut file, &mut magic)?;
         io::Seek::rewind(&mut file)?;
         match Packing::of(&magic[..known]) {
-            Some(packing) => Self::spawn(packing.unpacked(file)?, None),
+            Some(packing) => Self::ahead(packing.unpacked(file)?),
             None => {
-                let len = about.len();
-                Self::start(Some(len), move |recycled| match Uring::new(&file, len, recycled) {
-                    Ok(uring) => Source::Uring(uring),
-                    Err(recycled) => Source::Plain(Plain::new(Box::new(file), recycled)),
-                })
+                let cutter = Cutter::new(Source::File(SharedFile::new(file)));
+                Ok(Self { origin: Origin::Here(Box::new(cutter)), len: Some(about.len()) })
             }
         }
     }
@@ -139,8 +145,8 @@ impl Blocks {
         let known = fill(&mut reader, &mut magic)?;
         let whole = io::Cursor::new(magic).take(known as u64).chain(reader);
         match Packing::of(&magic[..known]) {
-            Some(packing) => Self::spawn(packing.unpacked(whole)?, None),
-            None => Self::spawn(Box::new(whole), None),
+            Some(packing) => Self::ahead(packing.unpacked(whole)?),
+            None => Self::ahead(Box::new(whole)),
         }
     }
 
@@ -149,17 +155,18 @@ impl Blocks {
         self.len
     }
 
-    fn spawn(reader: Box<dyn Read + Send>, len: Option<u64>) -> io::Result<Self> {
-        Self::start(len, move |recycled| Source::Plain(Plain::new(reader, recycled)))
-    }
-
-    fn start(len: Option<u64>, source: impl FnOnce(Receiver<Vec<u8>>) -> Source + Send + 'static) -> io::Result<Self> {
+    fn ahead(reader: Box<dyn Read + Send>) -> io::Result<Self> {
         let (sender, blocks) = sync_channel(WAITING);
-        let (home, recycled) = channel();
-        std::thread::Builder::new()
-            .name("reader".into())
-            .spawn(move || Cutter::new(sender, home).run(source(recycled)))?;
-        Ok(Self { blocks, len })
+        let run = move || {
+            for block in Cutter::new(Source::Plain(reader)) {
+                // Whoever asked may have gone: then nothing is left to do.
+                if sender.send(block).is_err() {
+                    break;
+                }
+            }
+        };
+        std::thread::Builder::new().name("reader".into()).spawn(run)?;
+        Ok(Self { origin: Origin::Ahead(blocks), len: None })
     }
 }
 
@@ -167,7 +174,10 @@ impl Iterator for Blocks {
     type Item = io::Result<Block>;
 
     fn next(&mut self) -> Option<io::Result<Block>> {
-        self.blocks.recv().ok()
+        match &mut self.origin {
+            Origin::Here(cutter) => cutter.next(),
+            Origin::Ahead(blocks) => blocks.recv().ok(),
+        }
     }
 }
 
@@ -210,183 +220,118 @@ impl Packing {
     }
 }
 
-/// A buffer with a read in it, behind its headroom.
-struct Filled {
-    bytes: Vec<u8>,
-    /// How much was read; less than a read at the end only.
-    count: usize,
-}
-
 /// What fills buffers.
 enum Source {
-    Uring(Uring),
-    Plain(Plain),
+    File(SharedFile),
+    Plain(Box<dyn Read + Send>),
 }
 
-impl Source {
-    fn next(&mut self) -> io::Result<Filled> {
-        match self {
-            Self::Uring(uring) => uring.next(),
-            Self::Plain(plain) => plain.next(),
-        }
-    }
-}
-
-/// A buffer that was used before, or a new one. One that grew for a long segment is given back to the system.
-fn buffer(recycled: &Receiver<Vec<u8>>) -> Vec<u8> {
-    let usual = recycled.try_recv().ok().filter(|bytes| bytes.capacity() <= 2 * (HEADROOM + READ));
-    let mut bytes = usual.unwrap_or_default();
-    bytes.resize(HEADROOM + READ, 0);
-    bytes
-}
-
-/// Plain reads.
-struct Plain {
-    reader: Box<dyn Read + Send>,
-    recycled: Receiver<Vec<u8>>,
-}
-
-impl Plain {
-    fn new(reader: Box<dyn Read + Send>, recycled: Receiver<Vec<u8>>) -> Self {
-        Self { reader, recycled }
-    }
-
-    fn next(&mut self) -> io::Result<Filled> {
-        let mut bytes = buffer(&self.recycled);
-        let count = fill(&mut *self.reader, &mut bytes[HEADROOM..])?;
-        Ok(Filled { bytes, count })
-    }
-}
-
-/// Reads in flight over io_uring.
-struct Uring {
-    in_flight: VecDeque<tokio::task::JoinHandle<io::Result<Filled>>>,
-    file: std::rc::Rc<tokio_uring::fs::File>,
-    next: u64,
-    len: u64,
-    recycled: Receiver<Vec<u8>>,
-    // Last: what is in flight is waited for before its buffers go.
-    runtime: tokio_uring::Runtime,
-}
-
-impl Uring {
-    /// Gives the recycled buffers back where io_uring can't be had.
-    fn new(file: &File, len: u64, recycled: Receiver<Vec<u8>>) -> Result<Self, Receiver<Vec<u8>>> {
-        let (Ok(runtime), Ok(file)) = (uring_runtime(), file.try_clone()) else { return Err(recycled) };
-        let file = std::rc::Rc::new(runtime.block_on(async { tokio_uring::fs::File::from_std(file) }));
-        Ok(Self { in_flight: VecDeque::new(), file, next: 0, len, recycled, runtime })
-    }
-
-    fn next(&mut self) -> io::Result<Filled> {
-        let Self { in_flight, file, next, len, recycled, runtime } = self;
-        runtime.block_on(async {
-            // The file's length when it was opened, and one read more: it may have grown.
-            while in_flight.len() < READS && (*next <= *len || in_flight.is_empty()) {
-                let (file, at, bytes) = (file.clone(), *next, buffer(recycled));
-                in_flight.push_back(tokio_uring::spawn(read(file, at, bytes)));
-                *next += READ as u64;
-            }
-            match in_flight.pop_front() {
-                Some(read) => read.await.unwrap_or_else(|error| Err(io::Error::other(error))),
-                None => Ok(Filled { bytes: Vec::new(), count: 0 }),
-            }
+impl std::fmt::Debug for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::File(_) => "file",
+            Self::Plain(_) => "reader",
         })
     }
 }
 
-/// One read at an offset, whole but at the end of the file.
-async fn read(file: std::rc::Rc<tokio_uring::fs::File>, at: u64, mut bytes: Vec<u8>) -> io::Result<Filled> {
-    use tokio_uring::buf::BoundedBuf;
-    let mut count = 0;
-    while count < READ {
-        let (read, slice) = file.read_at(bytes.slice(HEADROOM + count..HEADROOM + READ), at + count as u64).await;
-        bytes = slice.into_inner();
-        match read {
-            Ok(0) => break,
-            Ok(more) => count += more,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(Filled { bytes, count })
-}
-
-/// Cuts reads at the ends of segments.
+/// Reads, and cuts what was read at the ends of segments.
+#[derive(Debug)]
 struct Cutter {
-    sender: SyncSender<io::Result<Block>>,
-    home: Sender<Vec<u8>>,
+    source: Source,
+    /// Buffers that were used before.
+    recycled: Receiver<Buffer>,
+    home: Sender<Buffer>,
     cuts: Cuts,
     /// What the last block left, and how many bytes it takes to go on.
     rest: Vec<u8>,
     needed: usize,
     index: u64,
+    is_over: bool,
+    failure: Option<io::Error>,
+}
+
+impl Iterator for Cutter {
+    type Item = io::Result<Block>;
+
+    fn next(&mut self) -> Option<io::Result<Block>> {
+        while !self.is_over {
+            let buffer = self.buffer();
+            let (read, buffer) = match &mut self.source {
+                Source::File(file) => file.read(buffer),
+                Source::Plain(reader) => plain(&mut **reader, buffer),
+            };
+            self.is_over = !matches!(read, Ok(READ));
+            let count = read.unwrap_or_else(|error| {
+                self.failure = Some(error);
+                0
+            });
+            if let Some(block) = self.cut(buffer, count) {
+                return Some(Ok(block));
+            }
+        }
+        self.failure.take().map(Err)
+    }
+}
+
+/// Fills a buffer behind its headroom.
+fn plain(reader: &mut (dyn Read + Send), mut buffer: Buffer) -> (io::Result<usize>, Buffer) {
+    (fill(reader, &mut buffer[HEADROOM..]), buffer)
 }
 
 impl Cutter {
-    fn new(sender: SyncSender<io::Result<Block>>, home: Sender<Vec<u8>>) -> Self {
-        Self { sender, home, cuts: Cuts::new(Scanner::new(SEGMENT_MAX)), rest: vec![], needed: 0, index: 0 }
+    fn new(source: Source) -> Self {
+        let (home, recycled) = channel();
+        let cuts = Cuts::new(Scanner::new(SEGMENT_MAX));
+        Self { source, recycled, home, cuts, rest: vec![], needed: 0, index: 0, is_over: false, failure: None }
     }
 
-    fn run(mut self, mut source: Source) {
-        loop {
-            let (filled, error) = match source.next() {
-                Ok(filled) => (filled, None),
-                Err(error) => (Filled { bytes: Vec::new(), count: 0 }, Some(error)),
-            };
-            let is_end = filled.count < READ;
-            // Whoever asked may have gone: then nothing is left to do.
-            if !self.cut(filled, is_end) {
-                return;
-            }
-            if let Some(error) = error {
-                let _ = self.sender.send(Err(error));
-            }
-            if is_end {
-                return;
-            }
-        }
+    /// A buffer that was used before, or a new one. One that grew for a long segment is given back to the system.
+    fn buffer(&self) -> Buffer {
+        let usual = self.recycled.try_recv().ok().filter(|buffer| buffer.capacity() <= 2 * (HEADROOM + READ));
+        let mut buffer = usual.unwrap_or_default();
+        buffer.resize(HEADROOM + READ, 0);
+        buffer
     }
 
-    /// Hands out the segments that are whole now; false if nobody wants them.
-    fn cut(&mut self, filled: Filled, is_end: bool) -> bool {
-        let Filled { mut bytes, count } = filled;
+    /// The segments that are whole now, with `count` bytes behind the headroom of the buffer.
+    fn cut(&mut self, mut buffer: Buffer, count: usize) -> Option<Block> {
         let have = self.rest.len();
-        if have + count < self.needed && !is_end {
-            self.rest.extend_from_slice(&bytes[HEADROOM..HEADROOM + count]);
-            let _ = self.home.send(bytes);
-            return true;
+        let read = HEADROOM..HEADROOM + count;
+        if have + count < self.needed && !self.is_over {
+            self.rest.extend_from_slice(&buffer[read]);
+            let _ = self.home.send(buffer);
+            return None;
         }
-        let (start, end) = if have <= HEADROOM && bytes.len() >= HEADROOM {
-            bytes[HEADROOM - have..HEADROOM].copy_from_slice(&self.rest);
-            (HEADROOM - have, HEADROOM + count)
+        let (start, end) = if have <= HEADROOM {
+            buffer[HEADROOM - have..HEADROOM].copy_from_slice(&self.rest);
+            (HEADROOM - have, read.end)
         } else {
-            let behind = bytes.get(HEADROOM..HEADROOM + count).unwrap_or_default();
-            let mut joined = std::mem::take(&mut self.rest);
-            joined.extend_from_slice(behind);
-            bytes = joined;
+            let mut joined = Buffer::with_capacity(have + count);
+            joined.extend_from_slice(&self.rest);
+            joined.extend_from_slice(&buffer[read]);
+            buffer = joined;
             (0, have + count)
         };
         let first = self.cuts.offset();
-        let cut = self.cuts.cut(&bytes[start..end], is_end);
+        let cut = self.cuts.cut(&buffer[start..end], self.is_over);
         self.needed = cut.needed;
         self.rest.clear();
-        self.rest.extend_from_slice(&bytes[start + cut.used..end]);
+        self.rest.extend_from_slice(&buffer[start + cut.used..end]);
         if cut.segments.is_empty() && cut.damage.is_empty() {
-            let _ = self.home.send(bytes);
-            return true;
+            let _ = self.home.send(buffer);
+            return None;
         }
         // Before the first read lies room that no byte of the input fills.
         let before = start.saturating_sub(usize::try_from(first).unwrap_or(usize::MAX));
-        if before > 0 {
-            bytes.drain(..before);
-        }
+        let _ = buffer.split_to(before);
         let start = start - before;
         let segments = cut.segments.into_iter().map(|place| start + place.start..start + place.end).collect();
-        let mut block = Block::new(first - start as u64, bytes, segments, cut.damage);
+        let mut block = Block::new(first - start as u64, buffer, segments, cut.damage);
         block.index = self.index;
         block.home = Some(self.home.clone());
         self.index += 1;
-        self.sender.send(Ok(block)).is_ok()
+        Some(block)
     }
 }
 

@@ -7,6 +7,7 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::BytesMut;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::watch;
 
@@ -93,7 +94,7 @@ struct Growing {
     cuts: Cuts,
     offset: u64,
     /// Read, and not yet given.
-    bytes: Vec<u8>,
+    bytes: BytesMut,
     is_done: bool,
 }
 
@@ -107,7 +108,7 @@ impl Growing {
             signal,
             cuts: Cuts::new(Scanner::new(SEGMENT_MAX).eager().from_offset(offset)),
             offset,
-            bytes: Vec::new(),
+            bytes: BytesMut::new(),
             is_done: false,
         })
     }
@@ -163,8 +164,7 @@ impl Growing {
     fn cut(&mut self, is_end: bool) -> Option<Block> {
         let first = self.cuts.offset();
         let cut = self.cuts.cut(&self.bytes, is_end);
-        let rest = self.bytes.split_off(cut.used);
-        let bytes = std::mem::replace(&mut self.bytes, rest);
+        let bytes = self.bytes.split_to(cut.used);
         let holds_something = !cut.segments.is_empty() || !cut.damage.is_empty();
         holds_something.then(|| Block::new(first, bytes, cut.segments, cut.damage))
     }

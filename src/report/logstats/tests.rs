@@ -90,7 +90,7 @@ fn jobs(segments: &[Vec<u8>], sizes: &[usize]) -> Vec<Job> {
             ranges.push(bytes.len()..bytes.len() + segment.len());
             bytes.extend_from_slice(segment);
         }
-        let block = Block::new(offset, bytes, ranges, vec![]);
+        let block = Block::new(offset, bytes[..].into(), ranges, vec![]);
         offset += block.bytes.len() as u64;
         jobs.push(Job { number: jobs.len() as u64, file: 0, block, head: Some(head.clone()) });
     }
