@@ -21,6 +21,12 @@ pub enum Band {
 impl Band {
     /// How many there are.
     pub const COUNT: usize = 5;
+
+    /// Served from cache, whether the origin was asked or not.
+    #[inline]
+    pub fn is_hit(self) -> bool {
+        matches!(self, Self::Fresh | Self::Refresh)
+    }
 }
 
 /// The sums of one row. Bytes are those sent to clients, headers included where the format has them (`psql`).

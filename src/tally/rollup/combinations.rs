@@ -1,0 +1,129 @@
+//! Combinations of the small dimensions, numbered over all workers.
+
+use std::hash::BuildHasher;
+
+use hashbrown::HashTable;
+
+use crate::tally::Dimension;
+use crate::tally::table::Seed;
+
+/// Combinations that are told apart; entries with further ones are in the totals only.
+const COMBINATIONS_MAX: usize = 16 * 1024;
+
+/// One value of each small dimension that an entry has; methods and types are the merger's rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Values {
+    /// Result code.
+    pub result: Option<i64>,
+    /// Status.
+    pub status: Option<i64>,
+    /// Hierarchy route.
+    pub route: Option<i64>,
+    /// Row of the method.
+    pub method: Option<u32>,
+    /// Row of the content type.
+    pub content_type: Option<u32>,
+}
+
+/// What an entry has of one small dimension.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Value {
+    /// A code, whose raw key is its 8 bytes.
+    Code(i64),
+    /// A row of the dimension's table.
+    Row(u32),
+}
+
+impl Values {
+    /// The value of that dimension; `None` if the entry lacks it, or it is no small one.
+    pub fn of(&self, dimension: Dimension) -> Option<Value> {
+        match dimension {
+            Dimension::Result => self.result.map(Value::Code),
+            Dimension::Status => self.status.map(Value::Code),
+            Dimension::Route => self.route.map(Value::Code),
+            Dimension::Method => self.method.map(Value::Row),
+            Dimension::Type => self.content_type.map(Value::Row),
+            _ => None,
+        }
+    }
+}
+
+/// All combinations that occurred.
+#[derive(Clone, Debug, Default)]
+pub struct Combinations {
+    seed: Seed,
+    index: HashTable<u32>,
+    values: Vec<Values>,
+}
+
+impl Combinations {
+    /// The number of a combination that is known.
+    pub fn find(&self, values: &Values) -> Option<u32> {
+        let Self { seed, index, values: known } = self;
+        index.find(hash(seed, values), |&number| known[number as usize] == *values).copied()
+    }
+
+    /// The number of a combination; `None` if there is no room for another.
+    pub fn number(&mut self, values: Values) -> Option<u32> {
+        if let Some(number) = self.find(&values) {
+            return Some(number);
+        }
+        let Self { seed, index, values: known } = self;
+        if known.len() >= COMBINATIONS_MAX {
+            return None;
+        }
+        let number = known.len() as u32;
+        known.push(values);
+        index.insert_unique(hash(seed, &values), number, |&number| hash(seed, &known[number as usize]));
+        Some(number)
+    }
+
+    /// What a number stands for.
+    pub fn values(&self, number: u32) -> Option<&Values> {
+        self.values.get(number as usize)
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.values.len()
+    }
+
+    /// True before the first.
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
+    /// Bytes of memory.
+    pub fn bytes(&self) -> usize {
+        self.index.allocation_size() + self.values.capacity() * size_of::<Values>()
+    }
+}
+
+fn hash(seed: &Seed, values: &Values) -> u64 {
+    seed.hash_one(values)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn combinations_are_numbered_once_and_bounded() {
+        let mut combinations = Combinations::default();
+        let values = |status| Values {
+            result: Some(49),
+            status: Some(status),
+            route: None,
+            method: Some(3),
+            content_type: None,
+        };
+        assert_eq!([200, 404, 200].map(|status| combinations.number(values(status))), [Some(0), Some(1), Some(0)]);
+        for status in 0..COMBINATIONS_MAX as i64 + 5 {
+            combinations.number(values(status));
+        }
+        assert_eq!((combinations.len(), combinations.number(values(-1))), (COMBINATIONS_MAX, None));
+        let kept = combinations.values(1).unwrap();
+        let of = [Dimension::Status, Dimension::Route, Dimension::Method, Dimension::Site].map(|which| kept.of(which));
+        assert_eq!(of, [Some(Value::Code(404)), None, Some(Value::Row(3)), None]);
+    }
+}

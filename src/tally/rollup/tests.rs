@@ -1,0 +1,347 @@
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use proptest::prelude::*;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
+use super::*;
+use crate::tally::Dimension;
+use crate::tally::combined::Combination;
+use crate::tally::counts::{Band, Increment};
+use crate::tally::slot::{Place, Window};
+use crate::tally::slots::Slots;
+
+const START: u64 = 1_795_460_000_000;
+
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    /// Where the engine counts it: ms.
+    time: u64,
+    seen: u64,
+    status: i64,
+    node: u32,
+    client: u64,
+    increment: Increment,
+}
+
+fn combination(number: u32) -> Combination {
+    Combination {
+        result: Some(49),
+        status: Some(i64::from(number)),
+        route: None,
+        method: Some(number % 3),
+        content_type: None,
+    }
+}
+
+fn values(combination: &Combination) -> Values {
+    let Combination { result, status, route, method, content_type } = *combination;
+    Values { result, status, route, method, content_type }
+}
+
+/// An engine of several workers, and the plain list of what it was given.
+struct Model {
+    workers: Vec<Slots>,
+    rollup: Rollup,
+    entries: Vec<Entry>,
+    now: u64,
+}
+
+impl Model {
+    fn new(workers: usize) -> Self {
+        Self { workers: vec![Slots::default(); workers], rollup: Rollup::new(14), entries: Vec::new(), now: START }
+    }
+
+    fn entry(&mut self, worker: usize, time: u64, entry: Entry) {
+        let count = self.workers.len();
+        let slots = &mut self.workers[worker % count];
+        slots.begin(self.now);
+        if !slots.is_current(time) {
+            slots.enter(time, combination);
+        }
+        slots.record(Some(entry.status as u32), &entry.increment);
+        slots.client(entry.client as u32, || entry.client.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let mut counts = Counts::default();
+        counts.record(&entry.increment);
+        slots.node(entry.node, &counts);
+        let time = if time > self.now + 10_000 { self.now } else { time };
+        self.entries.push(Entry { time, seen: self.now, ..entry });
+    }
+
+    fn tick(&mut self, now: u64, connected: bool) {
+        self.now = now;
+        for slots in &mut self.workers {
+            let mut parts = Vec::new();
+            slots.drain(combination, |part| parts.push(part));
+            for part in parts {
+                self.rollup.add(&part, now, values, Some);
+            }
+        }
+        self.rollup.tick(now, connected);
+    }
+
+    /// What the definition says: all entries of the window's buckets, those left out that were too old when they came.
+    fn naive(&self, window: Window) -> Vec<Entry> {
+        let (width, bucket) = match window {
+            Window::Minute => (60, 1),
+            Window::TenMinutes => (600, 1),
+            Window::Hour => (3600, 10),
+            Window::Day => (86_400, 60),
+            Window::Total => return self.entries.clone(),
+        };
+        let now = self.now / 1000;
+        let first = (now - width) / bucket * bucket;
+        let fits = |entry: &&Entry| {
+            let second = entry.time / 1000;
+            // The slot that it is in is at most as wide as the window's buckets: of an older one the start counts.
+            let Place::In(slot, ..) = Slot::of(entry.time, entry.seen) else { return false };
+            u64::from(slot.width) <= bucket && (first..=now).contains(&(second / bucket * bucket))
+        };
+        self.entries.iter().filter(fits).copied().collect()
+    }
+
+    fn check(&self) {
+        let history = self.rollup.history();
+        for window in [Window::Minute, Window::TenMinutes, Window::Hour, Window::Day] {
+            let entries = self.naive(window);
+            let span = history.window(window, self.now).unwrap();
+            let sum = history.sum(span, self.now, START);
+            assert_eq!(sum.total, total(&entries), "{window:?} at {}", self.now);
+
+            let mut by_status: HashMap<i64, Counts> = HashMap::new();
+            let mut by_node: BTreeMap<u32, Counts> = BTreeMap::new();
+            let (mut times, mut sizes) = (Histogram::default(), Histogram::default());
+            for entry in &entries {
+                by_status.entry(entry.status).or_default().record(&entry.increment);
+                by_node.entry(entry.node).or_default().record(&entry.increment);
+                times.record(entry.increment.time_ms, &entry.increment);
+                sizes.record(entry.increment.bytes, &entry.increment);
+            }
+            let (rows, others) = history.by_value(span, Dimension::Status);
+            assert!(others.is_empty());
+            let rows: HashMap<i64, Counts> = rows
+                .into_iter()
+                .map(|(value, counts)| match value {
+                    Value::Code(code) => (code, counts),
+                    Value::Row(row) => panic!("{row}"),
+                })
+                .collect();
+            assert_eq!(rows, by_status, "{window:?}");
+            assert_eq!(history.by_node(span), by_node.into_iter().collect::<Vec<_>>(), "{window:?}");
+            assert_eq!(history.histograms(Some(span)), (times.take(), sizes.take()), "{window:?}");
+            // Sketches of a day are of five minutes: up to four more at its old edge.
+            let clients =
+                |entries: &[Entry]| entries.iter().map(|entry| entry.client).collect::<HashSet<_>>().len() as u64;
+            let (count, exact) = history.clients(Some(span));
+            assert!(exact, "{window:?}");
+            match window {
+                Window::Minute | Window::Hour => assert_eq!(count, clients(&entries), "{window:?}"),
+                _ => assert!(count >= clients(&entries), "{window:?}"),
+            }
+            self.check_series(&history, window);
+        }
+        assert_eq!(
+            history
+                .series(Window::Total, self.now)
+                .points
+                .iter()
+                .fold(0, |sum, point| sum + point.total.all_requests()),
+            self.in_windows()
+        );
+        assert_eq!(history.histograms(None).1.total().requests, self.entries.len() as u64);
+    }
+
+    /// Entries that were in some window when they came.
+    fn in_windows(&self) -> u64 {
+        let fits = |entry: &&Entry| !matches!(Slot::of(entry.time, entry.seen), Place::Late);
+        self.entries.iter().filter(fits).filter(|entry| entry.time / 1000 <= self.now / 1000).count() as u64
+    }
+
+    fn check_series(&self, history: &History, window: Window) {
+        let series = history.series(window, self.now);
+        let mut expected: BTreeMap<u64, Vec<Entry>> = BTreeMap::new();
+        let limit = match window {
+            Window::Minute | Window::TenMinutes => 1,
+            Window::Hour => 10,
+            _ => 60,
+        };
+        for entry in &self.entries {
+            let start = entry.time / 1000 / series.step * series.step;
+            let Place::In(slot, ..) = Slot::of(entry.time, entry.seen) else { continue };
+            if u64::from(slot.width) <= limit
+                && (series.first..=series.newest).contains(&start)
+                && entry.time / 1000 <= self.now / 1000 + 10
+            {
+                expected.entry(start).or_default().push(*entry);
+            }
+        }
+        let found: BTreeMap<u64, &Point> = series.points.iter().map(|point| (point.start, point)).collect();
+        assert_eq!(found.len(), series.points.len(), "each once");
+        for (start, entries) in &expected {
+            // The oldest point of a day may have lost minutes that are out of it.
+            if *start == series.first && window == Window::Day {
+                continue;
+            }
+            let point = found.get(start).unwrap_or_else(|| panic!("{window:?} lacks {start}"));
+            assert_eq!(point.total, total(entries), "{window:?} {start}");
+            let of_class =
+                |class: usize| entries.iter().filter(|entry| super::class(entry.status) == class).count() as u64;
+            assert_eq!(point.classes, std::array::from_fn(of_class), "{window:?} {start}");
+            let mut seconds: BTreeMap<u64, u64> = BTreeMap::new();
+            entries.iter().for_each(|entry| *seconds.entry(entry.time / 1000).or_default() += 1);
+            if let Some(extremes) = point.extremes
+                && entries.iter().all(|entry| entry.seen - entry.time.min(entry.seen) <= 500_000)
+            {
+                assert_eq!(extremes.requests.0, *seconds.values().max().unwrap(), "{window:?} {start}");
+            }
+        }
+        for (start, point) in found {
+            assert!(expected.contains_key(&start) || point.total.is_empty(), "{window:?} {start}");
+        }
+    }
+}
+
+fn total(entries: &[Entry]) -> Counts {
+    entries.iter().fold(Counts::default(), |mut sum, entry| {
+        sum.record(&entry.increment);
+        sum
+    })
+}
+
+fn entry(random: &mut StdRng) -> Entry {
+    let band = [Band::Fresh, Band::Refresh, Band::Miss, Band::Error][random.random_range(0..4)];
+    Entry {
+        time: 0,
+        seen: 0,
+        status: [200, 206, 304, 404, 503, 0, 999][random.random_range(0..7)],
+        node: random.random_range(0..3),
+        client: random.random_range(0..40),
+        increment: Increment {
+            band,
+            bytes: random.random_range(0..100_000),
+            origin_bytes: 7,
+            timed: 1,
+            time_ms: random.random_range(0..3000),
+        },
+    }
+}
+
+/// 25 hours with entries that are late, a node ahead of time and one behind, an hour without anything, and midnight.
+#[test]
+fn every_window_is_the_recount_through_a_day() {
+    let mut random = StdRng::seed_from_u64(25);
+    let mut model = Model::new(3);
+    let mut now = START;
+    while now < START + 25 * 3_600_000 {
+        let is_gap = (10..11).contains(&((now - START) / 3_600_000));
+        // Seconds where windows of seconds are looked at, minutes in between.
+        let is_fine = (now - START) % 7_200_000 < 700_000;
+        now += if is_fine { 1000 + random.random_range(0..1000) } else { random.random_range(1000..60_000) };
+        model.tick(now, !is_gap);
+        for _ in 0..if is_gap { 0 } else { random.random_range(0..4) } {
+            let age = match random.random_range(0..30) {
+                0 => random.random_range(0..90_000_000),
+                1 => random.random_range(0..4_000_000),
+                2 => random.random_range(0..700_000),
+                _ => random.random_range(0..6000),
+            };
+            let ahead = if random.random_range(0..20) == 0 { random.random_range(0..1_000_000) } else { 0 };
+            let entry = entry(&mut random);
+            model.entry(random.random_range(0..3), now - age + ahead, entry);
+        }
+        if random.random_range(0..40) == 0 {
+            model.tick(now, !is_gap);
+            model.check();
+        }
+    }
+    model.tick(now, true);
+    model.check();
+    assert!(model.entries.len() > 3000, "{}", model.entries.len());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    #[test]
+    fn any_split_over_workers_and_any_ticks_give_the_same(
+        seed: u64, workers in 1..5_usize, count in 1..120_usize, ticks in prop::collection::vec(1..90_000_u64, 1..40),
+    ) {
+        let mut random = StdRng::seed_from_u64(seed);
+        let mut model = Model::new(workers);
+        for step in ticks {
+            for _ in 0..random.random_range(0..=count / 10 + 1) {
+                let entry = entry(&mut random);
+                let oldest = [5_000, 700_000, 4_000_000, 90_000_000][random.random_range(0..4)];
+                let time = model.now - random.random_range(0..=oldest);
+                model.entry(random.random_range(0..workers), time, entry);
+            }
+            let now = model.now + step;
+            model.tick(now, true);
+            model.check();
+        }
+    }
+}
+
+#[test]
+fn gaps_are_told_from_zeros() {
+    let mut model = Model::new(1);
+    for second in 0..90_u64 {
+        let now = START + second * 1000;
+        model.tick(now, !(30..50).contains(&second));
+    }
+    let history = model.rollup.history();
+    let series = history.series(Window::Minute, model.now);
+    let starts: Vec<u64> = series.points.iter().map(|point| point.start - START / 1000).collect();
+    assert_eq!(starts, (50..90).collect::<Vec<_>>(), "from 30 to 49 nobody was there");
+    assert!(series.points.iter().all(|point| point.total.is_empty() && point.times.is_none()));
+    let span = history.window(Window::TenMinutes, model.now).unwrap();
+    let sum = history.sum(span, model.now, START);
+    assert_eq!(sum.from, START);
+    assert!((68.0..=70.0).contains(&sum.seconds), "{}", sum.seconds);
+}
+
+#[test]
+fn the_series_since_the_start_grows_wider_and_keeps_all() {
+    let mut model = Model::new(1);
+    let mut random = StdRng::seed_from_u64(3);
+    for second in 0..2000_u64 {
+        let mut one = entry(&mut random);
+        one.client = second;
+        model.entry(0, model.now, one);
+        model.tick(START + second * 1000, true);
+    }
+    let series = model.rollup.history().series(Window::Total, model.now);
+    assert_eq!(series.step, 8);
+    assert!(series.points.len() <= POINTS_MAX);
+    assert_eq!(series.points.iter().map(|point| point.total.all_requests()).sum::<u64>(), 2000);
+    assert_eq!(series.points[3].clients, 8);
+    let bytes = model.rollup.bytes();
+    assert!(bytes < 8 << 20, "{bytes}");
+}
+
+#[test]
+fn more_combinations_than_are_told_apart_are_others() {
+    let mut rollup = Rollup::new(12);
+    let mut counts = Counts::default();
+    counts.record(&Increment { band: Band::Miss, bytes: 1, origin_bytes: 0, timed: 0, time_ms: 0 });
+    for round in 0..4 {
+        let combination = |number| Combination { status: Some(number), ..combination(0) };
+        let combinations = (0..500).map(|number| (combination(round * 400 + number), counts)).collect();
+        let mut slots = Slots::default();
+        slots.begin(START);
+        slots.enter(START, |_| combination(0));
+        slots.node(0, &counts);
+        let mut empty = None;
+        slots.drain(|_| combination(0), |part| empty = Some(part));
+        let part = SlotPart { combinations, ..empty.unwrap() };
+        rollup.add(&part, START, values, Some);
+    }
+    let history = rollup.history();
+    let span = history.window(Window::Minute, START).unwrap();
+    let (rows, others) = history.by_value(span, Dimension::Status);
+    let kept: u64 = rows.iter().map(|(_, counts)| counts.all_requests()).sum();
+    assert_eq!(kept + others.all_requests(), 2000);
+    assert_eq!(history.sum(span, START, START).total.all_requests(), 2000);
+    assert!(rows.len() <= 1024 && !others.is_empty(), "{}", rows.len());
+    let one = rows.iter().find(|(value, _)| *value == Value::Code(450)).unwrap();
+    assert_eq!(one.1.all_requests(), 2, "those with more are kept");
+}

@@ -1,0 +1,435 @@
+//! A worker's counts by slot of entry time: small dimensions together, times and sizes, clients, nodes.
+//!
+//! Few slots are written to at once, since Traffic Server's buffers hold about five seconds: those lie in arrays. When an entry comes for
+//! another, the slot that has waited longest is put away small, until the part is handed over.
+
+use std::collections::BTreeMap;
+
+use super::Counts;
+use super::combined::Combination;
+use super::counts::Increment;
+use super::histogram::{Histogram, Packed};
+use super::slot::{Place, Slot};
+use super::uniques::{PRECISION, Sketch};
+
+/// Slots in arrays: the seconds of Traffic Server's buffers, of nodes that lag differently.
+const OPEN: usize = 16;
+
+/// Slots put away between two parts; entries for further ones count as late. Only a flood of old entries in no order comes here.
+const CLOSED: usize = 512;
+
+/// What a worker has counted in one slot since its last part.
+#[derive(Clone, Debug)]
+pub struct SlotPart {
+    /// Which; `None`: entries too old for any window.
+    pub slot: Option<Slot>,
+    /// By combination of the small dimensions; methods and types are the worker's rows.
+    pub combinations: Vec<(Combination, Counts)>,
+    /// Entries whose combination is not kept.
+    pub others: Counts,
+    /// By the worker's row of the node.
+    pub nodes: Vec<(u32, Counts)>,
+    /// Entries that have a time, by it (ms).
+    pub times: Packed,
+    /// All requests by bytes.
+    pub sizes: Packed,
+    /// Hashes of the clients.
+    pub clients: Sketch,
+}
+
+impl SlotPart {
+    /// All entries of the slot.
+    pub fn total(&self) -> Counts {
+        self.combinations.iter().fold(self.others, |mut sum, (_, counts)| {
+            sum.merge(counts);
+            sum
+        })
+    }
+
+    fn merge(&mut self, other: Self, scratch: &mut Histogram) {
+        add_all(&mut self.combinations, &other.combinations);
+        add_all(&mut self.nodes, &other.nodes);
+        self.others.merge(&other.others);
+        for (sum, more) in [(&mut self.times, &other.times), (&mut self.sizes, &other.sizes)] {
+            scratch.merge(sum);
+            scratch.merge(more);
+            *sum = scratch.take();
+        }
+        self.clients.merge(&other.clients);
+    }
+
+    /// Bytes of memory, about.
+    pub fn bytes(&self) -> usize {
+        self.combinations.capacity() * size_of::<(Combination, Counts)>()
+            + self.nodes.capacity() * size_of::<(u32, Counts)>()
+            + self.times.bytes()
+            + self.sizes.bytes()
+            + self.clients.bytes()
+            + size_of::<Self>()
+    }
+}
+
+fn add_all<K: Copy + PartialEq>(sums: &mut Vec<(K, Counts)>, more: &[(K, Counts)]) {
+    for (key, counts) in more {
+        match sums.iter_mut().find(|(known, _)| known == key) {
+            Some((_, sum)) => sum.merge(counts),
+            None => sums.push((*key, *counts)),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Row {
+    counts: Counts,
+    /// Among the changed ones.
+    changed: bool,
+}
+
+/// A slot that is written to.
+#[derive(Clone, Debug)]
+struct Open {
+    slot: Option<Slot>,
+    /// Grows with each use.
+    used: u64,
+    /// By number of the combination.
+    rows: Vec<Row>,
+    changed: Vec<u32>,
+    others: Counts,
+    nodes: Vec<(u32, Counts)>,
+    times: Histogram,
+    sizes: Histogram,
+    /// One bit for each of the worker's rows of clients: its hash is in a part already.
+    seen: Vec<u64>,
+    clients: Sketch,
+}
+
+impl Open {
+    fn new(slot: Option<Slot>) -> Self {
+        Self {
+            slot,
+            used: 0,
+            rows: Vec::new(),
+            changed: Vec::new(),
+            others: Counts::default(),
+            nodes: Vec::new(),
+            times: Histogram::default(),
+            sizes: Histogram::default(),
+            seen: Vec::new(),
+            clients: Sketch::new(PRECISION),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.changed.is_empty() && self.others.is_empty() && self.nodes.is_empty()
+    }
+
+    /// What it holds; it begins anew.
+    fn take(&mut self, combination: impl Fn(u32) -> Combination) -> SlotPart {
+        let mut combinations = Vec::with_capacity(self.changed.len());
+        for number in self.changed.drain(..) {
+            let row = std::mem::take(&mut self.rows[number as usize]);
+            combinations.push((combination(number), row.counts));
+        }
+        SlotPart {
+            slot: self.slot,
+            combinations,
+            others: std::mem::take(&mut self.others),
+            nodes: std::mem::take(&mut self.nodes),
+            times: self.times.take(),
+            sizes: self.sizes.take(),
+            clients: std::mem::replace(&mut self.clients, Sketch::new(PRECISION)),
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        self.rows.capacity() * size_of::<Row>()
+            + self.changed.capacity() * 4
+            + self.times.bytes()
+            + self.sizes.bytes()
+            + self.seen.capacity() * 8
+            + self.clients.bytes()
+    }
+}
+
+/// All slots of a worker.
+#[derive(Clone, Debug)]
+pub struct Slots {
+    open: Vec<Open>,
+    /// The one that is written to.
+    current: usize,
+    /// Times (ms) that are in it: from, to.
+    from: u64,
+    to: u64,
+    now: u64,
+    uses: u64,
+    closed: BTreeMap<Option<Slot>, SlotPart>,
+    scratch: Histogram,
+    ahead: u64,
+    late: u64,
+    /// False if there are no windows.
+    is_timed: bool,
+}
+
+impl Default for Slots {
+    fn default() -> Self {
+        Self {
+            open: vec![Open::new(None)],
+            current: 0,
+            from: 0,
+            to: 0,
+            now: 0,
+            uses: 0,
+            closed: BTreeMap::new(),
+            scratch: Histogram::default(),
+            ahead: 0,
+            late: 0,
+            is_timed: true,
+        }
+    }
+}
+
+impl Slots {
+    /// All entries in one slot that is in no window, without times, sizes and clients.
+    pub fn of_no_time() -> Self {
+        Self { to: u64::MAX, is_timed: false, ..Self::default() }
+    }
+
+    /// Entries that come now arrive `now` (ms since the epoch).
+    pub fn begin(&mut self, now: u64) {
+        if now != self.now && self.is_timed {
+            (self.now, self.from, self.to) = (now, 0, 0);
+        }
+    }
+
+    /// True if an entry of that time goes where the one before went.
+    #[inline]
+    pub fn is_current(&self, time: u64) -> bool {
+        (self.from..self.to).contains(&time)
+    }
+
+    /// Goes to the slot of an entry of that time. `combination` knows what the numbers stand for.
+    #[cold]
+    pub fn enter(&mut self, time: u64, combination: impl Fn(u32) -> Combination) {
+        let slot = match Slot::of(time, self.now) {
+            Place::In(slot, from, to) => {
+                (self.from, self.to) = (from, to);
+                Some(slot)
+            }
+            Place::Ahead(slot) => {
+                (self.from, self.to) = (0, 0);
+                self.ahead += 1;
+                Some(slot)
+            }
+            Place::Late => {
+                (self.from, self.to) = (0, 0);
+                self.late += 1;
+                None
+            }
+        };
+        self.uses += 1;
+        self.current = match self.open.iter().position(|open| open.slot == slot) {
+            Some(at) => at,
+            None if self.open.len() < OPEN => {
+                self.open.push(Open::new(slot));
+                self.open.len() - 1
+            }
+            None => self.replace(slot, combination),
+        };
+        self.open[self.current].used = self.uses;
+    }
+
+    /// Puts the slot away that has waited longest, and opens another in its place.
+    fn replace(&mut self, slot: Option<Slot>, combination: impl Fn(u32) -> Combination) -> usize {
+        let oldest = self.open.iter().enumerate().min_by_key(|(_, open)| open.used).map_or(0, |(at, _)| at);
+        let open = &mut self.open[oldest];
+        if !open.is_empty() {
+            let part = open.take(combination);
+            // Without room it counts as late: since the start only.
+            let key = if self.closed.len() < CLOSED || self.closed.contains_key(&part.slot) { part.slot } else { None };
+            if key != part.slot {
+                self.late += part.total().all_requests();
+            }
+            match self.closed.get_mut(&key) {
+                Some(sum) => sum.merge(part, &mut self.scratch),
+                None => drop(self.closed.insert(key, SlotPart { slot: key, ..part })),
+            }
+        }
+        open.slot = slot;
+        open.seen.clear();
+        oldest
+    }
+
+    /// Counts an entry whose combination has that number; `None`: it is not kept.
+    #[inline]
+    pub fn record(&mut self, combination: Option<u32>, entry: &Increment) {
+        let Some(open) = self.open.get_mut(self.current) else { return };
+        match combination {
+            Some(number) => {
+                if open.rows.len() <= number as usize {
+                    open.rows.resize(number as usize + 1, Row::default());
+                }
+                let row = &mut open.rows[number as usize];
+                if !std::mem::replace(&mut row.changed, true) {
+                    open.changed.push(number);
+                }
+                row.counts.record(entry);
+            }
+            None => open.others.record(entry),
+        }
+        if !self.is_timed {
+            return;
+        }
+        if entry.timed > 0 {
+            open.times.record(entry.time_ms, entry);
+        }
+        open.sizes.record(entry.bytes, entry);
+    }
+
+    /// A client was there, with that row at the worker; `hash` of its address is asked for when it is needed.
+    #[inline]
+    pub fn client(&mut self, row: u32, hash: impl FnOnce() -> u64) {
+        let Some(open) = self.open.get_mut(self.current) else { return };
+        if !self.is_timed {
+            return;
+        }
+        let (at, bit) = (row as usize / 64, 1 << (row % 64));
+        if row == super::table::REFUSED {
+            open.clients.insert(hash());
+            return;
+        }
+        if open.seen.len() <= at {
+            open.seen.resize(at + 1, 0);
+        }
+        if open.seen[at] & bit == 0 {
+            open.seen[at] |= bit;
+            open.clients.insert(hash());
+        }
+    }
+
+    /// Adds what a node sent for the current slot.
+    pub fn node(&mut self, node: u32, counts: &Counts) {
+        if let Some(open) = self.open.get_mut(self.current) {
+            add_all(&mut open.nodes, &[(node, *counts)]);
+        }
+    }
+
+    /// Gives what was counted since the last call, and begins anew.
+    pub fn drain(&mut self, combination: impl Fn(u32) -> Combination, mut each: impl FnMut(SlotPart)) {
+        std::mem::take(&mut self.closed).into_values().for_each(&mut each);
+        for open in self.open.iter_mut().filter(|open| !open.is_empty()) {
+            each(open.take(&combination));
+        }
+    }
+
+    /// Entries since the last call that were ahead of now, and that were too late for any window.
+    pub fn take_odd(&mut self) -> (u64, u64) {
+        (std::mem::take(&mut self.ahead), std::mem::take(&mut self.late))
+    }
+
+    /// Bytes of memory.
+    pub fn bytes(&self) -> usize {
+        self.open.iter().map(Open::bytes).sum::<usize>() + self.closed.values().map(SlotPart::bytes).sum::<usize>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tally::Band;
+    use proptest::prelude::*;
+    use std::collections::HashMap;
+
+    fn combination(number: u32) -> Combination {
+        Combination { result: Some(i64::from(number)), status: None, route: None, method: None, content_type: None }
+    }
+
+    proptest! {
+        #[test]
+        fn every_entry_is_in_the_slot_of_its_time(
+            entries in prop::collection::vec((0..100_000_000_u64, 0..5_u32, 0..3_u32, 0..40_u32), 1..300), cut in 0..300_usize,
+        ) {
+            const NOW: u64 = 1_795_460_493_250;
+            let mut slots = Slots::default();
+            let mut expected: HashMap<Option<Slot>, [u64; 2]> = HashMap::new();
+            let mut parts = Vec::new();
+            slots.begin(NOW);
+            for (at, (age, number, node, client)) in entries.iter().enumerate() {
+                let time = NOW + 9_000 - age;
+                if !slots.is_current(time) {
+                    slots.enter(time, combination);
+                }
+                let entry = Increment { band: Band::Miss, bytes: *age, origin_bytes: 0, timed: 1, time_ms: *age / 7 };
+                slots.record((*number > 0).then_some(*number), &entry);
+                slots.client(*client, || u64::from(*client) << 40);
+                let mut counts = Counts::default();
+                counts.record(&entry);
+                slots.node(*node, &counts);
+                let slot = match Slot::of(time, NOW) {
+                    Place::In(slot, ..) => Some(slot),
+                    _ => None,
+                };
+                let sum = expected.entry(slot).or_default();
+                sum[0] += 1;
+                sum[1] += age;
+                if at == cut {
+                    slots.drain(combination, |part| parts.push(part));
+                }
+            }
+            slots.drain(combination, |part| parts.push(part));
+            let mut found: HashMap<Option<Slot>, [u64; 2]> = HashMap::new();
+            for part in &parts {
+                let total = part.total();
+                let by_node: u64 = part.nodes.iter().map(|(_, counts)| counts.all_requests()).sum();
+                prop_assert_eq!(by_node, total.all_requests());
+                prop_assert_eq!(part.sizes.total().requests, total.all_requests());
+                prop_assert_eq!(part.times.total().bytes, total.all_bytes());
+                let sum = found.entry(part.slot).or_default();
+                sum[0] += total.all_requests();
+                sum[1] += total.all_bytes();
+            }
+            prop_assert_eq!(found, expected);
+            slots.drain(combination, |_| panic!("nothing is left"));
+        }
+    }
+
+    #[test]
+    fn a_flood_of_slots_is_bounded_and_counts_as_late() {
+        let mut slots = Slots::default();
+        let now = 1_795_460_493_000;
+        slots.begin(now);
+        let entry = Increment { band: Band::Miss, bytes: 1, origin_bytes: 0, timed: 0, time_ms: 0 };
+        for age in 0..2000_u64 {
+            slots.enter(now - age * 43_000, combination);
+            slots.record(Some(1), &entry);
+        }
+        let (mut parts, mut sum, mut late) = (0, 0, 0);
+        slots.drain(combination, |part| {
+            parts += 1;
+            sum += part.total().all_requests();
+            if part.slot.is_none() {
+                late += part.total().all_requests();
+            }
+        });
+        assert!(parts <= CLOSED + OPEN + 1, "{parts}");
+        assert_eq!(sum, 2000);
+        assert!(late > 400, "{late}");
+        assert_eq!(slots.take_odd(), (0, late));
+    }
+
+    #[test]
+    fn a_client_is_told_once_a_slot() {
+        let mut slots = Slots::default();
+        slots.begin(1_000_000);
+        let mut asked = 0;
+        for time in [900_000, 900_500, 901_000] {
+            if !slots.is_current(time) {
+                slots.enter(time, combination);
+            }
+            slots.client(70, || {
+                asked += 1;
+                1
+            });
+        }
+        assert_eq!(asked, 2);
+    }
+}
