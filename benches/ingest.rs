@@ -87,6 +87,7 @@ fn engine(input: &Arc<Input>) -> (f64, f64, Counts) {
         limits: Limits::default(),
         memory: 1 << 30,
         host_from: visulate::tally::HostFrom::Origin,
+        statistics: visulate::tally::Statistics::All,
         clock,
     })
     .unwrap();

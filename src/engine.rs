@@ -10,7 +10,7 @@ use crate::merger::{self, Merger};
 use crate::secret::Secret;
 use crate::source::{self, Reader, Source};
 use crate::tally::door::Door;
-use crate::tally::{Caps, HostFrom, table::Seed};
+use crate::tally::{Caps, HostFrom, Statistics, table::Seed};
 
 /// How long stopping waits for connections that go on sending.
 const DRAIN: Duration = Duration::from_secs(2);
@@ -36,6 +36,8 @@ pub struct Config {
     pub memory: u64,
     /// Whose host counts.
     pub host_from: HostFrom,
+    /// Which statistics are kept.
+    pub statistics: Statistics,
     /// The engine's clock.
     pub clock: Clock,
 }
@@ -64,6 +66,7 @@ impl Engine {
             memory: config.memory,
             seed: seed.clone(),
             clock: config.clock.clone(),
+            statistics: config.statistics,
             door: door.clone(),
         })?;
         let source = Source::spawn(source::Config {
@@ -76,6 +79,7 @@ impl Engine {
             limits: config.limits,
             caps,
             host_from: config.host_from,
+            statistics: config.statistics,
             seed,
             clock: config.clock,
             door,

@@ -35,6 +35,7 @@ fn engine(secret: &[u8], clock: Clock) -> (Engine, SocketAddr) {
         limits: Limits::default(),
         memory: 256 << 20,
         host_from: visulate::tally::HostFrom::Origin,
+        statistics: visulate::tally::Statistics::All,
         clock,
     })
     .unwrap();

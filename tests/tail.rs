@@ -52,6 +52,7 @@ impl Tailing {
             limits: Limits::default(),
             tails,
             host_from: HostFrom::default(),
+            statistics: visulate::tally::Statistics::All,
             memory: 256 << 20,
             clock: Clock::wall(),
         })

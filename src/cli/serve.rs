@@ -20,7 +20,7 @@ use crate::secret::{FindError, Secret, SecretArgs};
 use crate::source::tail::{Local, Tails, TextLogs};
 use crate::source::{self, Choice, Reader};
 use crate::system;
-use crate::tally::HostFrom;
+use crate::tally::{self, HostFrom};
 use crate::wire::line::LineFormats;
 use crate::wire::template;
 use crate::zone;
@@ -90,7 +90,7 @@ pub struct ServeArgs {
     #[arg(long, value_name = "SIZE")]
     pub memory: Option<Size>,
 
-    /// Which statistics to keep; this version has the base ones only [default: all]
+    /// Which statistics to keep [default: all]
     #[arg(long, value_name = "WHICH")]
     pub statistics: Option<Statistics>,
 
@@ -186,8 +186,17 @@ impl From<HostFromArg> for HostFrom {
 pub enum Statistics {
     /// Totals, clients, sites, hosts, client x site, codes, methods, types, routes, nodes
     Base,
-    /// All that this version has
+    /// Windows too: one minute to 24 hours, series, distributions
     All,
+}
+
+impl From<Statistics> for tally::Statistics {
+    fn from(arg: Statistics) -> Self {
+        match arg {
+            Statistics::Base => Self::Base,
+            Statistics::All => Self::All,
+        }
+    }
 }
 
 fn seconds(text: &str) -> Result<f64, String> {
@@ -388,6 +397,7 @@ pub fn start(args: &ServeArgs, clock: Clock) -> Result<Running, Failure> {
         limits: args.limits(),
         memory,
         host_from: args.host_from.map_or_else(HostFrom::default, HostFrom::from),
+        statistics: args.statistics.map_or_else(tally::Statistics::default, Into::into),
         clock,
     })
     .map_err(|error| Failure::failed(format!("the engine can't start: {error}")))?;

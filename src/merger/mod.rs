@@ -7,7 +7,8 @@ mod nodes;
 pub mod run;
 pub mod snapshot;
 pub mod tables;
+pub mod windows;
 
 pub use handle::{Command, Handle, Stopped, Watch};
 pub use run::{Config, Merger};
-pub use snapshot::{Node, NodeState, Snapshot, Table};
+pub use snapshot::{Covered, Node, NodeState, Snapshot, Table};

@@ -13,12 +13,15 @@ use super::handle::{Command, Handle, Watched};
 use super::nodes::Nodes;
 use super::snapshot::{LastRefused, Memory, Snapshot};
 use super::tables::Tables;
+use super::windows;
 use crate::clock::Clock;
+use crate::tally::combined::Combination;
 use crate::tally::door::Door;
 use crate::tally::link::{Far, Link, TickRequest, link};
 use crate::tally::rejected::Amount;
-use crate::tally::table::Seed;
-use crate::tally::{Caps, Cause, Counts, Dimension, Entries, Part, Rejected};
+use crate::tally::rollup::{Rollup, Values};
+use crate::tally::table::{REFUSED, Seed};
+use crate::tally::{Caps, Cause, Counts, Dimension, Entries, Part, Rejected, Statistics};
 
 /// Time between ticks.
 pub const TICK: Duration = Duration::from_millis(250);
@@ -49,6 +52,8 @@ pub struct Config {
     pub seed: Seed,
     /// The engine's clock.
     pub clock: Clock,
+    /// Which statistics are kept.
+    pub statistics: Statistics,
     /// What happens at the door.
     pub door: Arc<Door>,
 }
@@ -81,7 +86,8 @@ impl Merger {
         let watched: Watched = Arc::new([const { AtomicU32::new(0) }; Dimension::COUNT]);
         let handle = Handle::new(snapshots, commands, watched.clone());
         let mut run = Run {
-            tables: Tables::new(&config.caps, config.workers, &config.seed),
+            tables: Tables::new(&config.caps, config.workers, &config.seed).since(now),
+            rollup: (config.statistics == Statistics::All).then(|| Rollup::new(config.caps.precision)),
             nodes: Nodes::new(config.workers),
             busy: vec![Busy::default(); config.workers],
             table_bytes: vec![0; config.workers],
@@ -158,6 +164,7 @@ impl Busy {
 struct Run {
     config: Config,
     tables: Tables,
+    rollup: Option<Rollup>,
     nodes: Nodes,
     busy: Vec<Busy>,
     table_bytes: Vec<u64>,
@@ -255,6 +262,10 @@ impl Run {
             self.full_tick = self.tick;
         }
         self.tables.tick(self.tick, now, full);
+        let nodes = self.nodes.snapshot(&self.tables, now);
+        if let Some(rollup) = &mut self.rollup {
+            rollup.tick(now, nodes.iter().any(|node| node.connections > 0));
+        }
         let tables = Dimension::ALL.map(|dimension| {
             let watched = self.watched[dimension as usize].load(Ordering::Relaxed) > 0;
             (dimension.is_small() || watched).then(|| self.tables.table(dimension))
@@ -275,12 +286,15 @@ impl Run {
             rejected,
             accepted: self.config.door.accepted(),
             last_refused: last_refused.map(|last| LastRefused { at: last.at, peer: last.peer, cause: last.cause }),
-            nodes: self.nodes.snapshot(&self.tables, now),
+            complete_to: windows::complete_to(&nodes, now),
+            nodes,
+            history: self.rollup.as_ref().map(Rollup::history),
             memory: Memory {
                 parts: vec![
                     ("connections", self.buffer_bytes.iter().sum()),
                     ("workers", self.table_bytes.iter().sum()),
                     ("merger", merger),
+                    ("history", self.rollup.as_ref().map_or(0, Rollup::bytes) as u64),
                     ("snapshot", copies),
                 ],
                 cap: self.config.memory,
@@ -297,6 +311,21 @@ impl Run {
         self.sums.stream_bytes += part.stream_bytes;
         self.sums.rejected.merge(&part.rejected);
         self.tables.add(part);
+        if let Some(rollup) = &mut self.rollup {
+            let row = |dimension, row: Option<u32>| {
+                row.map(|row| self.tables.row(dimension, part.worker, row).unwrap_or(REFUSED))
+            };
+            for slot in &part.slots {
+                let values = |combination: &Combination| Values {
+                    result: combination.result,
+                    status: combination.status,
+                    route: combination.route,
+                    method: row(Dimension::Method, combination.method),
+                    content_type: row(Dimension::Type, combination.content_type),
+                };
+                rollup.add(slot, now, values, |node| self.tables.row(Dimension::Node, part.worker, node));
+            }
+        }
         for update in &part.nodes {
             if let Some(row) = self.tables.row(Dimension::Node, part.worker, update.row) {
                 self.nodes.update(row, part.worker, update, now);
@@ -322,6 +351,7 @@ mod tests {
             memory: 64 << 20,
             seed: Seed::default(),
             clock,
+            statistics: Statistics::All,
             door: Arc::new(Door::default()),
         };
         let (merger, mut links) = Merger::spawn(config).unwrap();

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::tally::{Counts, Dimension, Entries, Measure, Names, Rejected};
+use crate::tally::rollup::History;
+use crate::tally::{Counts, Dimension, Entries, Measure, Names, Rejected, Window};
 
 /// The state of everything at one tick. Times are milliseconds since the epoch by the engine's clock.
 #[derive(Clone, Debug, Default)]
@@ -37,6 +38,10 @@ pub struct Snapshot {
     pub saturated: bool,
     /// How many keys each dimension has, and whether that is exact (else it is a lower bound).
     pub keys: [(u64, bool); Dimension::COUNT],
+    /// What is kept by entry time; `None` with `--statistics base`.
+    pub history: Option<History>,
+    /// Entry times before this are complete: every connected node that is not idle has sent a newer one, or 12 s have passed.
+    pub complete_to: u64,
     /// Tables by [`Dimension`]: small ones always, the others as of the last full tick if they are watched or were asked for.
     pub tables: [Option<Arc<Table>>; Dimension::COUNT],
 }
@@ -47,9 +52,33 @@ impl Snapshot {
         self.tables[dimension as usize].as_ref()
     }
 
-    /// Seconds covered since counting began; at least 0.001, so that it can be divided by.
-    pub fn seconds(&self) -> f64 {
-        (self.as_of.saturating_sub(self.started)).max(1) as f64 / 1000.0
+    /// All that was counted since the start.
+    pub fn covered(&self) -> Covered {
+        Covered::since_start(self.started, self.as_of)
+    }
+}
+
+/// The time that a table or an answer is about.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Covered {
+    /// The window.
+    pub window: Window,
+    /// Since when: ms since the epoch.
+    pub from: u64,
+    /// Seconds that were really covered, gaps left out; at least 0.001, so that it can be divided by.
+    pub seconds: f64,
+}
+
+impl Covered {
+    /// From the start of counting to a moment (ms).
+    pub fn since_start(started: u64, as_of: u64) -> Self {
+        let seconds = as_of.saturating_sub(started).max(1) as f64 / 1000.0;
+        Self { window: Window::Total, from: started, seconds }
+    }
+
+    /// Milliseconds that were really covered.
+    pub fn ms(&self) -> u64 {
+        (self.seconds * 1000.0).round() as u64
     }
 }
 
@@ -157,6 +186,8 @@ pub struct Table {
     pub tick: u64,
     /// When that was.
     pub as_of: u64,
+    /// The time that it is about.
+    pub covered: Covered,
     /// Keys by row.
     pub keys: Keys,
     /// Counts by row.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hashbrown::HashTable;
 use std::hash::{BuildHasher, Hasher};
 
-use super::snapshot::{Absent, Keys, Table};
+use super::snapshot::{Absent, Covered, Keys, Table};
 use crate::tally::caps::KEY_BYTES;
 use crate::tally::part::TablePart;
 use crate::tally::table::{REFUSED, Seed, hash_pair};
@@ -124,7 +124,7 @@ impl Merged {
     }
 
     /// A copy for snapshots. `names` are those of clients and sites, for pairs.
-    fn table(&mut self, tick: u64, as_of: u64, names: Option<[&Names; 2]>) -> Arc<Table> {
+    fn table(&mut self, tick: u64, as_of: u64, started: u64, names: Option<[&Names; 2]>) -> Arc<Table> {
         if let Some(copy) = &self.copy
             && (copy.tick, copy.as_of) == (tick, as_of)
         {
@@ -142,6 +142,7 @@ impl Merged {
             dimension: self.dimension,
             tick,
             as_of,
+            covered: Covered::since_start(started, as_of),
             keys,
             rows: self.rows.clone(),
             total: self.total,
@@ -190,6 +191,7 @@ impl Merged {
 #[derive(Debug)]
 pub struct Tables {
     tables: [Merged; Dimension::COUNT],
+    started: u64,
     full_tick: (u64, u64),
     tick: (u64, u64),
 }
@@ -199,7 +201,13 @@ impl Tables {
     pub fn new(caps: &Caps, workers: usize, seed: &Seed) -> Self {
         let tables =
             Dimension::ALL.map(|dimension| Merged::new(dimension, seed, caps.merger_rows[dimension as usize], workers));
-        Self { tables, full_tick: (0, 0), tick: (0, 0) }
+        Self { tables, started: 0, full_tick: (0, 0), tick: (0, 0) }
+    }
+
+    /// Says when counting began, ms since the epoch.
+    #[must_use]
+    pub fn since(self, started: u64) -> Self {
+        Self { started, ..self }
     }
 
     /// Adds one worker's part.
@@ -243,9 +251,9 @@ impl Tables {
         let (clients, sites) = (self.names(Dimension::Client).cloned(), self.names(Dimension::Site).cloned());
         match (dimension, &clients, &sites) {
             (Dimension::ClientSite, Some(clients), Some(sites)) => {
-                self.tables[dimension as usize].table(tick, now, Some([clients, sites]))
+                self.tables[dimension as usize].table(tick, now, self.started, Some([clients, sites]))
             }
-            _ => self.tables[dimension as usize].table(tick, now, None),
+            _ => self.tables[dimension as usize].table(tick, now, self.started, None),
         }
     }
 

@@ -12,7 +12,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, watch};
 use tokio::task::JoinSet;
 
 use super::meters::{Limit, Meters};
-use crate::merger::{self, Handle, Snapshot, Stopped};
+use crate::merger::{self, Handle, Snapshot, Stopped, Table, windows};
+use crate::tally::Window;
 use crate::view::{Info, Scene, Shown, Subscription, View};
 
 /// Messages that a browser may lag behind before it is resynchronised.
@@ -143,10 +144,21 @@ impl Hub {
                 None => self.handle.table(dimension).await?,
             });
         }
+        let window = channel.subscription.window();
         let scene = Scene { snapshot, tables, browsers: self.meters.browsers() };
         let (channel, worker) = (channel.clone(), self.worker().await);
         let step = tokio::task::spawn_blocking(move || {
             let _worker = worker;
+            let mut scene = scene;
+            if window != Window::Total {
+                let of_window = |table: &Arc<Table>| windows::table(&scene.snapshot, table.dimension, window);
+                let tables = scene.tables.iter().filter_map(of_window).collect::<Vec<_>>();
+                // Only windows that are kept are subscribed to; without them nothing is shown.
+                if tables.len() < scene.tables.len() {
+                    return;
+                }
+                scene.tables = tables;
+            }
             if let Some(delta) = view.advance(&scene) {
                 channel.publish(view.shown().clone(), delta.into());
             }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::merger::{Snapshot, Table};
+use crate::merger::{self, Covered, Snapshot, Table, windows};
 use crate::tally::rejected::Amount;
-use crate::tally::{Counts, Dimension, Entries, Measure, Rejected};
+use crate::tally::{Counts, Dimension, Entries, Measure, Rejected, Window};
 use crate::view::matrix::{self, Tables};
 use crate::view::{Key, key, rank};
 
@@ -26,19 +26,18 @@ pub struct Moment {
 }
 
 impl Moment {
-    fn new(as_of: u64, started: u64, tick: u64) -> Self {
+    pub(super) fn new(as_of: u64, covered: &Covered, tick: u64) -> Self {
         Self {
             as_of: seconds(as_of),
-            window: "total",
-            from: seconds(started),
-            // At least a moment, so that it can be divided by.
-            seconds: seconds(as_of.saturating_sub(started).max(1)),
+            window: covered.window.name(),
+            from: seconds(covered.from),
+            seconds: covered.seconds,
             tick,
         }
     }
 
-    fn of(table: &Table, started: u64) -> Self {
-        Self::new(table.as_of, started, table.tick)
+    fn of(table: &Table) -> Self {
+        Self::new(table.as_of, &table.covered, table.tick)
     }
 }
 
@@ -139,12 +138,12 @@ fn by_cause(rejected: &Rejected) -> ByCause {
     rejected.iter().map(|(cause, amount)| (cause.name(), *amount)).collect()
 }
 
-fn bytes(answer: &impl Serialize) -> Vec<u8> {
+pub(super) fn bytes(answer: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(answer).expect("answers hold nothing that JSON lacks")
 }
 
 /// `/api/v1/summary`.
-pub fn summary(snapshot: &Snapshot) -> Vec<u8> {
+pub fn summary(snapshot: &Snapshot, window: Window) -> Option<Vec<u8>> {
     #[derive(Serialize)]
     struct EntryCounts {
         received: u64,
@@ -162,18 +161,25 @@ pub fn summary(snapshot: &Snapshot) -> Vec<u8> {
         rejected: ByCause,
         uniques: BTreeMap<&'static str, KeyCount>,
     }
-    bytes(&Summary {
-        moment: Moment::new(snapshot.as_of, snapshot.started, snapshot.tick),
-        numbers: (&snapshot.total).into(),
+    let (total, covered) = windows::total(snapshot, window)?;
+    let mut uniques: BTreeMap<_, _> =
+        UNIQUES.iter().map(|&dimension| (dimension.name(), KeyCount::in_all(snapshot, dimension))).collect();
+    if let (Some(Some(span)), Some(history)) = (windows::span(snapshot, window), &snapshot.history) {
+        let (count, exact) = history.clients(Some(span));
+        uniques = BTreeMap::from([(Dimension::Client.name(), KeyCount { count, exact })]);
+    }
+    Some(bytes(&Summary {
+        moment: Moment::new(snapshot.as_of, &covered, snapshot.tick),
+        numbers: (&total).into(),
         nodes_connected: snapshot.nodes.iter().filter(|node| node.connections > 0).count(),
         entries: EntryCounts { received: snapshot.entries.received(), parts: snapshot.entries },
         rejected: by_cause(&snapshot.rejected),
-        uniques: UNIQUES.iter().map(|&dimension| (dimension.name(), KeyCount::in_all(snapshot, dimension))).collect(),
-    })
+        uniques,
+    }))
 }
 
 /// `/api/v1/top`: rows and others add up to the total.
-pub fn top(table: &Table, started: u64, measure: Measure, offset: usize, limit: usize) -> Vec<u8> {
+pub fn top(table: &Table, measure: Measure, offset: usize, limit: usize) -> Vec<u8> {
     #[derive(Serialize)]
     struct Top {
         #[serde(flatten)]
@@ -191,7 +197,7 @@ pub fn top(table: &Table, started: u64, measure: Measure, offset: usize, limit: 
         sum
     });
     bytes(&Top {
-        moment: Moment::of(table, started),
+        moment: Moment::of(table),
         dimension: table.dimension.name(),
         measure: measure.name(),
         rows: shown.iter().map(|&row| Row::of(table, row)).collect(),
@@ -202,7 +208,7 @@ pub fn top(table: &Table, started: u64, measure: Measure, offset: usize, limit: 
 }
 
 /// `/api/v1/rank`: the rank curve, with cumulative shares.
-pub fn ranks(table: &Table, started: u64, measure: Measure) -> Vec<u8> {
+pub fn ranks(table: &Table, measure: Measure) -> Vec<u8> {
     #[derive(Serialize)]
     struct Point {
         rank: u64,
@@ -229,7 +235,7 @@ pub fn ranks(table: &Table, started: u64, measure: Measure) -> Vec<u8> {
         })
         .collect();
     bytes(&Ranks {
-        moment: Moment::of(table, started),
+        moment: Moment::of(table),
         dimension: table.dimension.name(),
         measure: measure.name(),
         points,
@@ -239,7 +245,7 @@ pub fn ranks(table: &Table, started: u64, measure: Measure) -> Vec<u8> {
 }
 
 /// `/api/v1/matrix`: the largest sites by the largest clients.
-pub fn matrix(tables: &Tables<'_>, started: u64, measure: Measure, size: usize) -> Vec<u8> {
+pub fn matrix(tables: &Tables<'_>, measure: Measure, size: usize) -> Vec<u8> {
     #[derive(Serialize)]
     struct Cell {
         row: usize,
@@ -261,7 +267,7 @@ pub fn matrix(tables: &Tables<'_>, started: u64, measure: Measure, size: usize) 
         ranked.iter().map(|&row| Key::new(table.dimension, table.raw_key(row))).collect()
     };
     bytes(&Matrix {
-        moment: Moment::of(tables.pairs, started),
+        moment: Moment::of(tables.pairs),
         measure: measure.name(),
         rows: keys(tables.sites, &found.rows),
         columns: keys(tables.clients, &found.columns),
@@ -274,7 +280,7 @@ pub fn matrix(tables: &Tables<'_>, started: u64, measure: Measure, size: usize) 
 }
 
 /// `/api/v1/nodes`.
-pub fn nodes(snapshot: &Snapshot) -> Vec<u8> {
+pub fn nodes(snapshot: &Snapshot, window: Window) -> Option<Vec<u8>> {
     #[derive(Serialize)]
     struct Node<'a> {
         key: String,
@@ -295,6 +301,15 @@ pub fn nodes(snapshot: &Snapshot) -> Vec<u8> {
         moment: Moment,
         rows: Vec<Node<'a>>,
     }
+    let (_, covered) = windows::total(snapshot, window)?;
+    let of_window = match (windows::span(snapshot, window)?, &snapshot.history) {
+        (Some(span), Some(history)) => Some(history.by_node(span)),
+        _ => None,
+    };
+    let counts = |node: &merger::Node| match &of_window {
+        None => node.counts,
+        Some(rows) => rows.iter().find(|(row, _)| *row == node.id).map_or_else(Counts::default, |(_, counts)| *counts),
+    };
     let rows = snapshot.nodes.iter().map(|node| Node {
         key: key::node(&node.name, &node.address),
         name: key::escaped(&node.name),
@@ -305,9 +320,10 @@ pub fn nodes(snapshot: &Snapshot) -> Vec<u8> {
         last_entry: node.lag.map(|_| seconds(node.last_entry)),
         logs: &node.logs,
         rejected: by_cause(&node.rejected),
-        numbers: (&node.counts).into(),
+        numbers: (&counts(node)).into(),
     });
-    bytes(&Nodes { moment: Moment::new(snapshot.as_of, snapshot.started, snapshot.tick), rows: rows.collect() })
+    let moment = Moment::new(snapshot.as_of, &covered, snapshot.tick);
+    Some(bytes(&Nodes { moment, rows: rows.collect() }))
 }
 
 /// The dimensions whose keys the summary counts.
@@ -327,11 +343,11 @@ mod tests {
     #[test]
     fn a_row_has_its_names_in_order() {
         let table = sample::table(Dimension::Site, &[("a", 7)]);
-        let text = String::from_utf8(top(&table, 0, Measure::Requests, 0, 1)).unwrap();
+        let text = String::from_utf8(top(&table, Measure::Requests, 0, 1)).unwrap();
         let row = r#""rows":[{"key":"a","requests":7,"bytes":70,"hits":2,"hit_bytes":20,"refresh_hits":1,"misses":3,"miss_bytes":30,"errors":1,"error_bytes":10,"unknown":1,"unknown_bytes":10,"origin_bytes":30,"timed":7,"time_ms":21,"error_bound":0,"bytes_error_bound":0}],"other":{"key":null,"requests":0,"#;
         assert!(text.contains(row), "{text}");
         assert!(
-            text.starts_with(r#"{"as_of":1795460000.0,"window":"total","from":0.0,"seconds":1795460000.0,"tick":0,"#),
+            text.starts_with(r#"{"as_of":1795460000.0,"window":"total","from":1795460000.0,"seconds":0.001,"tick":0,"#),
             "{text}"
         );
     }
@@ -341,7 +357,7 @@ mod tests {
         let mut table = sample::table(Dimension::Site, &[("a", 7), ("b", 100), ("c", 11), ("d", 0), ("e", 50)]);
         sample::refuse(&mut table, 25, &[1]);
         for (offset, limit) in [(0, 2), (1, 2), (2, 100), (9, 9)] {
-            let answer = parsed(&top(&table, 0, Measure::Bytes, offset, limit));
+            let answer = parsed(&top(&table, Measure::Bytes, offset, limit));
             for measure in Measure::ALL.map(Measure::name) {
                 let of = |row: &Value| row[measure].as_u64().unwrap();
                 let shown: u64 = answer["rows"].as_array().unwrap().iter().map(of).sum();
@@ -350,7 +366,7 @@ mod tests {
             assert_eq!(answer["keys"]["count"], 5);
             assert_eq!(answer["keys"]["exact"], false);
         }
-        let answer = parsed(&top(&table, 0, Measure::Bytes, 0, 2));
+        let answer = parsed(&top(&table, Measure::Bytes, 0, 2));
         assert_eq!(answer["rows"][0]["error_bound"], 0, "b was known");
         assert_eq!(answer["rows"][1]["error_bound"], 25);
         assert_eq!(answer["rows"][1]["bytes_error_bound"], 250);
@@ -359,7 +375,7 @@ mod tests {
     #[test]
     fn shares_of_a_rank_curve_end_at_one() {
         let table = sample::table(Dimension::Site, &[("a", 10), ("b", 30)]);
-        let answer = parsed(&ranks(&table, 0, Measure::Requests));
+        let answer = parsed(&ranks(&table, Measure::Requests));
         assert_eq!(
             answer["points"],
             serde_json::json!([
@@ -367,6 +383,6 @@ mod tests {
             ])
         );
         let nothing = sample::table(Dimension::Site, &[("a", 0)]);
-        assert_eq!(parsed(&ranks(&nothing, 0, Measure::Requests))["points"][0]["share"], 0.0);
+        assert_eq!(parsed(&ranks(&nothing, Measure::Requests))["points"][0]["share"], 0.0);
     }
 }

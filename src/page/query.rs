@@ -2,7 +2,7 @@
 
 use super::answer::Refusal;
 use super::guard::shortened;
-use crate::tally::{Dimension, Measure};
+use crate::tally::{Dimension, Measure, Window};
 
 /// The parameters of one request.
 #[derive(Debug)]
@@ -11,8 +11,8 @@ pub struct Query {
 }
 
 impl Query {
-    /// Parses `query`, which may hold the parameters `known`, besides `window`, `from`, `to` and `filter`, which all
-    /// answers share and of which this version keeps the window `total` only.
+    /// Parses `query`, which may hold the parameters `known`, besides `window`. `filter`, and `from` and `to` where they are not known, get a
+    /// text of their own.
     ///
     /// # Errors
     ///
@@ -30,7 +30,7 @@ impl Query {
             if name == "filter" {
                 return Err(Refusal::bad("filters are not kept by this version; leave out filter=", NOTHING));
             }
-            if name == "from" || name == "to" {
+            if (name == "from" || name == "to") && !known.contains(&name.as_str()) {
                 return Err(Refusal::bad(
                     format!("no intervals are kept by this version; leave out {name}="),
                     ["window=total"],
@@ -45,11 +45,20 @@ impl Query {
             }
             given.push((name, value));
         }
-        let query = Self { given };
-        match query.text("window") {
-            None | Some("total") => Ok(query),
-            Some(window) => Err(Refusal::bad(format!("window \"{}\" is not kept", shortened(window)), ["total"])),
-        }
+        Ok(Self { given })
+    }
+
+    /// The window, which must be among those that are kept; the first of them where none is given.
+    ///
+    /// # Errors
+    ///
+    /// 400, if it is another.
+    pub fn window(&self, kept: &[Window]) -> Result<Window, Refusal> {
+        let Some(name) = self.text("window") else { return Ok(kept.first().copied().unwrap_or_default()) };
+        kept.iter().copied().find(|window| window.name() == name).ok_or_else(|| {
+            let kept = kept.iter().map(|window| window.name());
+            Refusal::bad(format!("window \"{}\" is not kept", shortened(name)), kept)
+        })
     }
 
     /// The text of a parameter.
@@ -163,8 +172,6 @@ mod tests {
             ("limit=%zz", "percent-encoded", ""),
             ("limit=%f", "percent-encoded", ""),
             ("limit=%ff", "percent-encoded", ""),
-            ("window=1h", "window \"1h\" is not kept", "total"),
-            ("window", "window \"\" is not kept", "total"),
             ("filter=site:a", "filters", ""),
             ("from=1", "intervals", "window=total"),
         ] {
@@ -178,6 +185,13 @@ mod tests {
             let refusal = query.unwrap().number("limit", 1, 10, 5).unwrap_err();
             assert_eq!(refusal.allowed, ["1 to 10"], "{bad}");
         }
+        for window in ["window=2h", "window"] {
+            let refusal = Query::parse(Some(window), &[]).unwrap().window(&Window::ALL).unwrap_err();
+            assert_eq!(refusal.allowed, Window::ALL.map(Window::name));
+        }
+        let query = Query::parse(Some("window=1h"), &[]).unwrap();
+        assert_eq!(query.window(&Window::ALL), Ok(Window::Hour));
+        assert!(query.window(&[Window::Total]).unwrap_err().error.contains("window \"1h\" is not kept"));
         let query = Query::parse(Some("measure=hit&dimension=sites"), &known).unwrap();
         assert!(query.measure().unwrap_err().allowed.contains(&"hits".to_owned()));
         let allowed = query.dimension().unwrap_err().allowed;

@@ -4,14 +4,14 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::guard::shortened;
-use crate::tally::{Dimension, Measure};
+use crate::tally::{Dimension, Measure, Window};
 use crate::view::{Info, Subscription};
 
 /// The protocol's number.
 pub const PROTOCOL: u32 = 1;
 
 /// What can be subscribed to.
-pub const KINDS: [&str; 4] = ["status", "table", "rank", "matrix"];
+pub const KINDS: [&str; 5] = ["status", "table", "rank", "matrix", "series"];
 
 /// What streams can be ranked by.
 const MEASURES: [Measure; 5] = [Measure::Requests, Measure::Bytes, Measure::Misses, Measure::Errors, Measure::TimeMs];
@@ -85,13 +85,7 @@ fn subscription(fields: &Value) -> Result<Subscription, Refused> {
         let reason = format!("kind \"{}\" is not known", shortened(kind));
         return Err(Refused::new(reason, KINDS));
     }
-    match text(fields, "window")? {
-        None | Some("total") => {}
-        Some(window) => {
-            let reason = format!("window {} is not kept", shortened(window));
-            return Err(Refused::new(reason, ["total"]));
-        }
-    }
+    let window = window(fields, kind)?;
     match fields.get("filters") {
         None | Some(Value::Null) => {}
         Some(Value::Array(filters)) if filters.is_empty() => {}
@@ -99,13 +93,15 @@ fn subscription(fields: &Value) -> Result<Subscription, Refused> {
     }
     let measure = measure(fields)?;
     match kind {
+        "series" => Ok(Subscription::Series { window }),
         "table" => Ok(Subscription::Table {
             dimension: dimension(fields)?,
             measure,
+            window,
             first: number(fields, "first", u32::MAX.into(), 1)? as u32,
             rows: number(fields, "rows", MOST_ROWS, 12)? as u16,
         }),
-        "rank" => Ok(Subscription::Rank { dimension: dimension(fields)?, measure }),
+        "rank" => Ok(Subscription::Rank { dimension: dimension(fields)?, measure, window }),
         _ => {
             let pair = Dimension::ClientSite.name();
             match text(fields, "dimension")? {
@@ -116,6 +112,17 @@ fn subscription(fields: &Value) -> Result<Subscription, Refused> {
             }
         }
     }
+}
+
+/// The window; those of large dimensions are not kept yet.
+fn window(fields: &Value, kind: &str) -> Result<Window, Refused> {
+    let name = text(fields, "window")?.unwrap_or("total");
+    let all =
+        kind == "series" || text(fields, "dimension")?.and_then(Dimension::by_name).is_some_and(Dimension::is_small);
+    let kept = Window::ALL.into_iter().filter(|window| all || *window == Window::Total);
+    kept.clone()
+        .find(|window| window.name() == name)
+        .ok_or_else(|| Refused::new(format!("window {} is not kept", shortened(name)), kept.map(Window::name)))
 }
 
 fn measure(fields: &Value) -> Result<Measure, Refused> {
@@ -169,7 +176,7 @@ pub fn hello(info: &Info, now: u64) -> String {
         protocol: u32,
         start: &'a str,
         now: f64,
-        kinds: [&'static str; 4],
+        kinds: [&'static str; 5],
         name: &'a str,
     }
     #[derive(Serialize)]
@@ -222,14 +229,20 @@ mod tests {
     #[test]
     fn subscriptions_have_defaults_and_skip_unknown_fields() {
         assert_eq!(wanted(r#""kind": "status", "shine": [1]"#), Ok(Subscription::Status));
-        let table = Subscription::Table { dimension: Dimension::Site, measure: Measure::Requests, first: 1, rows: 12 };
+        let table = Subscription::Table {
+            dimension: Dimension::Site,
+            measure: Measure::Requests,
+            window: Window::Total,
+            first: 1,
+            rows: 12,
+        };
         assert_eq!(wanted(r#""kind": "table", "dimension": "site""#), Ok(table));
         let spelt = r#""kind": "table", "dimension": "site", "measure": "requests", "window": "total",
                        "first": 1, "rows": 12, "filters": [], "colour": "blue""#;
         assert_eq!(wanted(spelt), Ok(table));
         assert_eq!(
             wanted(r#""kind": "rank", "dimension": "client", "measure": "time_ms""#),
-            Ok(Subscription::Rank { dimension: Dimension::Client, measure: Measure::TimeMs })
+            Ok(Subscription::Rank { dimension: Dimension::Client, measure: Measure::TimeMs, window: Window::Total })
         );
         assert_eq!(
             wanted(r#""kind": "matrix", "dimension": "client,site""#),
@@ -238,9 +251,24 @@ mod tests {
     }
 
     #[test]
+    fn series_and_small_dimensions_have_all_windows() {
+        for window in Window::ALL {
+            let name = window.name();
+            assert_eq!(
+                wanted(&format!(r#""kind": "series", "window": "{name}""#)),
+                Ok(Subscription::Series { window })
+            );
+            let rank = wanted(&format!(r#""kind": "rank", "dimension": "status", "window": "{name}""#));
+            let expected = Subscription::Rank { dimension: Dimension::Status, measure: Measure::Requests, window };
+            assert_eq!(rank, Ok(expected));
+        }
+    }
+
+    #[test]
     fn refusals_name_what_would_do() {
         for (fields, reason, allowed) in [
-            (r#""kind": "series""#, "kind \"series\"", "status"),
+            (r#""kind": "serie""#, "kind \"serie\"", "status"),
+            (r#""kind": "series", "window": "2h""#, "window 2h is not kept", "total"),
             (r#""rows": 1"#, "kind", "status"),
             (r#""kind": 7"#, "kind must be a text", ""),
             (r#""kind": "table""#, "dimension is needed", "client"),
@@ -287,7 +315,7 @@ mod tests {
             Info { version: "0.1.0".into(), start: "5f1c".into(), host_name: "edge-eu".into(), ..Info::default() };
         assert_eq!(
             hello(&info, 1_795_460_493_123),
-            r#"{"hello":{"version":"0.1.0","protocol":1,"start":"5f1c","now":1795460493.123,"kinds":["status","table","rank","matrix"],"name":"edge-eu"}}"#
+            r#"{"hello":{"version":"0.1.0","protocol":1,"start":"5f1c","now":1795460493.123,"kinds":["status","table","rank","matrix","series"],"name":"edge-eu"}}"#
         );
         let value = |text: String| -> Value { serde_json::from_str(&text).unwrap() };
         assert_eq!(value(accepted(3, 17)), serde_json::json!({"view": 3, "stream": 17}));

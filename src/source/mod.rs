@@ -31,7 +31,7 @@ use crate::clock::Clock;
 use crate::secret::Secret;
 use crate::tally::link::Link;
 use crate::tally::table::Seed;
-use crate::tally::{Caps, HostFrom, door::Door};
+use crate::tally::{Caps, HostFrom, Statistics, door::Door};
 
 pub use reader::{Choice, Reader};
 
@@ -83,6 +83,8 @@ pub struct Config {
     pub caps: Caps,
     /// Whose host counts.
     pub host_from: HostFrom,
+    /// Which statistics are kept.
+    pub statistics: Statistics,
     /// The process's hash seed.
     pub seed: Seed,
     /// The engine's clock.
@@ -139,6 +141,7 @@ impl Source {
                 caps: config.caps,
                 text: config.tails.text.clone(),
                 host_from: config.host_from,
+                statistics: config.statistics,
                 seed: config.seed.clone(),
                 clock: config.clock.clone(),
                 stopping: stopping.clone(),

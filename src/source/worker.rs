@@ -22,7 +22,7 @@ use crate::secret::Secret;
 use crate::tally::link::Link;
 use crate::tally::rejected::Amount;
 use crate::tally::table::Seed;
-use crate::tally::{Caps, Cause, HostFrom, Shard};
+use crate::tally::{Caps, Cause, HostFrom, Shard, Statistics};
 use crate::wire::format::Formats;
 
 /// A stopping engine holds a connection for ended when it has read nothing for so long.
@@ -50,6 +50,8 @@ pub struct Setup {
     pub text: Arc<TextLogs>,
     /// Whose host counts.
     pub host_from: HostFrom,
+    /// Which statistics are kept.
+    pub statistics: Statistics,
     /// The process's hash seed.
     pub seed: Seed,
     /// The engine's clock.
@@ -152,12 +154,13 @@ async fn work<S: Socket>(setup: Setup) {
         caps,
         text,
         host_from,
+        statistics,
         seed,
         clock,
         mut stopping,
         drained,
     } = setup;
-    let shard = Shard::new(number, &caps, &seed).with_host_from(host_from);
+    let shard = Shard::new(number, &caps, &seed).with_host_from(host_from).with_statistics(statistics);
     let worker = Rc::new(Worker {
         shared: RefCell::new(Shared { shard, formats: Formats::default() }),
         budget: Budget::new(caps.connection_bytes),

@@ -1,6 +1,7 @@
 //! One byte budget, and what it allows: the only place where caps come from.
 
 use super::Dimension;
+use super::uniques::PRECISION;
 
 /// What the operator's `--memory` allows, in rows and bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,6 +12,8 @@ pub struct Caps {
     pub merger_rows: [usize; Dimension::COUNT],
     /// Bytes that the buffers of all connections of one worker may take.
     pub connection_bytes: usize,
+    /// Registers of a sketch of different keys, as a power of two.
+    pub precision: u8,
 }
 
 /// Bytes that a key may take on average: a table whose keys take more refuses new ones early.
@@ -61,6 +64,11 @@ impl Caps {
             worker_rows: rows(memory / 10 * 3 / workers, WORKER_ROW),
             merger_rows: rows(memory / 20 * 7, MERGER_ROW),
             connection_bytes: memory / 4 / workers,
+            precision: match memory >> 20 {
+                ..128 => 12,
+                128..256 => 13,
+                _ => PRECISION,
+            },
         }
     }
 }

@@ -1,12 +1,10 @@
 //! Small dimensions counted together: entries repeat a few hundred combinations of result, status, route, method and type, so each
-//! entry adds to one row instead of five, and the five tables get their sums when a part is handed over.
+//! entry adds to one row instead of five ([`super::slots`]), and the five tables get their sums when a part is handed over.
 
 use hashbrown::HashTable;
 use std::hash::{BuildHasher, Hasher};
 
-use super::Counts;
-use super::counts::Increment;
-use super::table::{REFUSED, Seed};
+use super::table::Seed;
 
 /// Combinations that are kept; more come from somebody who plays, and are counted one by one.
 const COMBINATIONS_MAX: usize = 16 * 1024;
@@ -65,71 +63,51 @@ impl Combination {
     }
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Row {
-    word: u64,
-    /// Since the last drain.
-    changed: bool,
-    counts: Counts,
-}
-
-/// Counts by combination.
+/// Combinations by number.
 #[derive(Clone, Debug)]
 pub struct Combined {
     seed: Seed,
     index: HashTable<(u64, u32)>,
-    rows: Vec<Row>,
-    changed: Vec<u32>,
+    words: Vec<u64>,
 }
 
 impl Combined {
     /// No combination yet.
     pub fn new(seed: Seed) -> Self {
-        Self { seed, index: HashTable::new(), rows: Vec::new(), changed: Vec::new() }
+        Self { seed, index: HashTable::new(), words: Vec::new() }
     }
 
-    /// Counts an entry; false if it must be counted one by one.
+    /// The number of a combination; `None` if its entries must be counted one by one.
     #[inline]
-    pub fn record(&mut self, combination: &Combination, entry: &Increment) -> bool {
-        let Some(word) = combination.pack() else { return false };
+    pub fn number(&mut self, combination: &Combination) -> Option<u32> {
+        let word = combination.pack()?;
         let hash = hash(&self.seed, word);
-        let row = match self.index.find(hash, |(known, _)| *known == word) {
-            Some((_, row)) => *row,
+        match self.index.find(hash, |(known, _)| *known == word) {
+            Some((_, number)) => Some(*number),
             None => self.insert(word, hash),
-        };
-        let Some(kept) = self.rows.get_mut(row as usize) else { return false };
-        if !std::mem::replace(&mut kept.changed, true) {
-            self.changed.push(row);
         }
-        kept.counts.record(entry);
-        true
     }
 
     #[cold]
-    fn insert(&mut self, word: u64, hash_of_word: u64) -> u32 {
-        if self.rows.len() >= COMBINATIONS_MAX {
-            return REFUSED;
+    fn insert(&mut self, word: u64, hash_of_word: u64) -> Option<u32> {
+        if self.words.len() >= COMBINATIONS_MAX {
+            return None;
         }
-        let row = self.rows.len() as u32;
-        self.rows.push(Row { word, changed: false, counts: Counts::default() });
+        let number = self.words.len() as u32;
+        self.words.push(word);
         let seed = &self.seed;
-        self.index.insert_unique(hash_of_word, (word, row), |(word, _)| hash(seed, *word));
-        row
+        self.index.insert_unique(hash_of_word, (word, number), |(word, _)| hash(seed, *word));
+        Some(number)
     }
 
-    /// Gives what was counted since the last call, and begins anew.
-    pub fn drain(&mut self, mut each: impl FnMut(Combination, &Counts)) {
-        for row in self.changed.drain(..) {
-            let kept = &mut self.rows[row as usize];
-            each(Combination::unpack(kept.word), &kept.counts);
-            kept.counts = Counts::default();
-            kept.changed = false;
-        }
+    /// What a number stands for.
+    pub fn combination(&self, number: u32) -> Combination {
+        Combination::unpack(self.words.get(number as usize).copied().unwrap_or(u64::MAX))
     }
 
     /// Bytes of memory.
     pub fn bytes(&self) -> usize {
-        self.index.allocation_size() + self.rows.capacity() * size_of::<Row>() + self.changed.capacity() * 4
+        self.index.allocation_size() + self.words.capacity() * 8
     }
 }
 
@@ -142,7 +120,6 @@ fn hash(seed: &Seed, word: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Band;
     use super::*;
     use proptest::prelude::*;
 
@@ -161,19 +138,15 @@ mod tests {
     }
 
     #[test]
-    fn combinations_are_bounded() {
+    fn combinations_are_numbered_and_bounded() {
         let mut combined = Combined::new(Seed::default());
-        let entry = Increment { band: Band::Miss, bytes: 1, origin_bytes: 1, timed: 1, time_ms: 1 };
         let combination =
             |row| Combination { result: None, status: None, route: None, method: Some(row), content_type: None };
         for row in 0..COMBINATIONS_MAX as u32 {
-            assert!(combined.record(&combination(row), &entry));
+            assert_eq!(combined.number(&combination(row)), Some(row));
         }
-        assert!(!combined.record(&combination(60_000), &entry));
-        assert!(combined.record(&combination(0), &entry));
-        let mut sum = 0;
-        combined.drain(|_, counts| sum += counts.all_requests());
-        assert_eq!(sum, COMBINATIONS_MAX as u64 + 1);
-        combined.drain(|_, _| panic!("nothing is left"));
+        assert_eq!(combined.number(&combination(60_000)), None);
+        assert_eq!(combined.number(&combination(7)), Some(7));
+        assert_eq!(combined.combination(7), combination(7));
     }
 }

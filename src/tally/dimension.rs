@@ -65,9 +65,9 @@ impl Dimension {
         Self::ALL.into_iter().find(|dimension| dimension.name() == name)
     }
 
-    /// True for the dimensions with a handful of keys, which are published at every tick; the others are at full ticks.
+    /// True for the dimensions with few keys, which are published at every tick and in all windows; the others are at full ticks.
     pub fn is_small(self) -> bool {
-        matches!(self, Self::Result | Self::Status | Self::Route | Self::Node)
+        matches!(self, Self::Result | Self::Status | Self::Route | Self::Node | Self::Method | Self::Type)
     }
 }
 

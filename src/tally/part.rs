@@ -1,5 +1,6 @@
 //! Parts: what a worker hands to the merger at a tick. Counts add, so parts may come late, early, and in any order of workers.
 
+use super::slots::SlotPart;
 use super::{Counts, Dimension, Entries, Rejected};
 
 /// What one worker has counted since its last part.
@@ -23,6 +24,12 @@ pub struct Part {
     pub nodes: Vec<NodeUpdate>,
     /// By [`Dimension`].
     pub tables: [TablePart; Dimension::COUNT],
+    /// By slot of entry time. Methods, types and nodes are rows of `tables`.
+    pub slots: Vec<SlotPart>,
+    /// Entries whose clock was ahead.
+    pub ahead: u64,
+    /// Entries too old for any window.
+    pub late: u64,
     /// Bytes of the worker's tables now.
     pub table_bytes: u64,
     /// Bytes of its connections' buffers now.
@@ -100,7 +107,9 @@ impl Part {
         let tables = std::mem::take(&mut self.tables);
         let mut nodes = std::mem::take(&mut self.nodes);
         nodes.clear();
-        *self = Self { worker: self.worker, nodes, tables, ..Self::default() };
+        let mut slots = std::mem::take(&mut self.slots);
+        slots.clear();
+        *self = Self { worker: self.worker, nodes, tables, slots, ..Self::default() };
         for table in &mut self.tables {
             table.keys.clear();
             table.pairs.clear();

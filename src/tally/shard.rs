@@ -6,6 +6,7 @@ use super::combined::{Combination, Combined};
 use super::counts::{Band, Counts, Entries, Increment};
 use super::part::{NodeUpdate, Part};
 use super::rejected::{Amount, Cause, Rejected};
+use super::slots::Slots;
 use super::table::{Aliases, Coded, Keyed, Paired, REFUSED, Seed};
 use crate::wire::codes::{self, Class};
 use crate::wire::format::Format;
@@ -54,6 +55,16 @@ pub enum HostFrom {
     Origin,
 }
 
+/// Which statistics are kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Statistics {
+    /// The tables of what is counted since the start.
+    Base,
+    /// Windows too.
+    #[default]
+    All,
+}
+
 /// All tables of one worker.
 #[derive(Debug)]
 pub struct Shard {
@@ -78,7 +89,9 @@ pub struct Shard {
     node_states: Vec<NodeState>,
     changed_nodes: Vec<u32>,
     combined: Combined,
-    seed: Seed,
+    slots: Slots,
+    /// What the current segment has had in the current slot.
+    sum: Counts,
     places: Aliases<Place>,
     type_rows: Aliases<u32>,
     scratch: Vec<u8>,
@@ -130,13 +143,24 @@ impl Shard {
             node_states: Vec::new(),
             changed_nodes: Vec::new(),
             combined: Combined::new(seed.clone()),
-            seed: seed.clone(),
+            slots: Slots::default(),
+            sum: Counts::default(),
             places: Aliases::new(seed.clone(), ALIASES.min(cap(Dimension::Host))),
             type_rows: Aliases::new(seed.clone(), ALIASES.min(cap(Dimension::Type))),
             scratch: Vec::new(),
             batch: Vec::with_capacity(BATCH),
             pair_rows: Vec::with_capacity(BATCH),
         }
+    }
+
+    /// Says what is kept.
+    #[must_use]
+    pub fn with_statistics(mut self, statistics: Statistics) -> Self {
+        self.slots = match statistics {
+            Statistics::Base => Slots::of_no_time(),
+            Statistics::All => Slots::default(),
+        };
+        self
     }
 
     /// Says whose host counts.
@@ -222,17 +246,18 @@ impl Shard {
             }
         } else {
             let plan = format.plan(segment);
-            let mut sum = Counts::default();
             let mut fields = Fields::default();
+            self.slots.begin(now);
             for entry in walk.by_ref() {
-                newest = newest.max(entry.time_ms());
+                let time = entry.time_ms();
+                newest = newest.max(time);
                 if plan.read_into(&mut fields, entry.ahead, entry.payload.len()) {
-                    self.transaction(plan.has(), &fields, &mut sum, &mut counted.entries);
+                    self.transaction(plan.has(), &fields, time, node, &mut counted.entries);
                 } else {
                     counted.entries.bad += 1;
                 }
             }
-            self.end_batch(node, &sum);
+            self.end_batch(node);
         }
         counted.lost = walk.lost();
         self.entries.merge(&counted.entries);
@@ -250,8 +275,8 @@ impl Shard {
     ) -> Counted {
         let mut counted = Counted::default();
         let mut newest = 0;
-        let mut sum = Counts::default();
         let mut fields = Fields::default();
+        self.slots.begin(now);
         for line in lines {
             let time = match line {
                 Line::Whole(line) => plan.read_into(&mut fields, line),
@@ -260,41 +285,55 @@ impl Shard {
             match time {
                 None => counted.entries.bad += 1,
                 Some(_) if plan.is_aggregate() => counted.entries.aggregate += 1,
-                Some(_) => self.transaction(plan.has(), &fields, &mut sum, &mut counted.entries),
+                // A format without times has nothing but the moment at which its lines come.
+                Some(0) => self.transaction(plan.has(), &fields, now, node, &mut counted.entries),
+                Some(time) => self.transaction(plan.has(), &fields, time, node, &mut counted.entries),
             }
             newest = newest.max(time.unwrap_or(0));
         }
         if counted.entries != Entries::default() {
-            self.end_batch(node, &sum);
+            self.end_batch(node);
             self.entries.merge(&counted.entries);
             self.arrived(node, now, newest);
         }
         counted
     }
 
-    /// Counts an entry whose fields are read, with its batch.
+    /// Counts an entry of that time (ms) whose fields are read, with its batch.
     #[inline]
-    fn transaction(&mut self, has: Has, fields: &Fields<'_>, sum: &mut Counts, entries: &mut Entries) {
+    fn transaction(&mut self, has: Has, fields: &Fields<'_>, time: u64, node: u32, entries: &mut Entries) {
         if is_icp(has, fields) {
             entries.icp += 1;
             return;
         }
         entries.requests += 1;
+        if !self.slots.is_current(time) {
+            self.end_slot(node);
+            let combined = &self.combined;
+            self.slots.enter(time, |number| combined.combination(number));
+        }
         let increment = increment(has, fields);
-        sum.record(&increment);
+        self.sum.record(&increment);
         self.look_up(has, fields, increment);
         if self.batch.len() == BATCH {
             self.record_batch();
         }
     }
 
-    /// Counts what is left of the batch, and adds the sum of all of them, which are of one node, to the total and the node.
-    fn end_batch(&mut self, node: u32, sum: &Counts) {
-        self.record_batch();
+    /// Adds what the segment has had so far, which is of one node and one slot.
+    fn end_slot(&mut self, node: u32) {
+        let sum = std::mem::take(&mut self.sum);
         if !sum.is_empty() {
-            self.total.merge(sum);
-            self.nodes.merge(node, sum);
+            self.total.merge(&sum);
+            self.nodes.merge(node, &sum);
+            self.slots.node(node, &sum);
         }
+    }
+
+    /// Counts what is left of the batch, and adds the sum of all of them.
+    fn end_batch(&mut self, node: u32) {
+        self.record_batch();
+        self.end_slot(node);
     }
 
     /// A node's entries arrived `now`, the newest of them of that time (0: not known).
@@ -324,12 +363,18 @@ impl Shard {
             method: has.has_text(Text::Method).then(|| self.method(fields.text(Text::Method))),
             content_type: has.has_text(Text::ContentType).then(|| self.content_type(fields.text(Text::ContentType))),
         };
-        if !self.combined.record(&combination, &increment) {
+        let number = self.combined.number(&combination);
+        if number.is_none() {
             self.one_by_one(&combination, &increment);
         }
+        self.slots.record(number, &increment);
         let Place { host, site } = self.place(has, fields);
-        let client =
-            has.has_client().then(|| self.clients.row(fields.client().map_or(&[][..], |address| &address[..])));
+        let client = has.has_client().then(|| {
+            let key = fields.client().map_or(&[][..], |address| &address[..]);
+            let row = self.clients.row(key);
+            self.slots.client(row, || self.clients.hash(key));
+            row
+        });
         self.batch.push(Pending { increment, host, site, client });
     }
 
@@ -431,9 +476,11 @@ impl Shard {
         part.rejected = std::mem::take(&mut self.rejected);
         part.stream_bytes = std::mem::take(&mut self.stream_bytes);
         part.table_bytes = self.bytes() as u64;
-        let mut combined = std::mem::replace(&mut self.combined, Combined::new(self.seed.clone()));
-        combined.drain(|combination, counts| self.add(&combination, counts));
-        self.combined = combined;
+        self.slots.drain(|number| self.combined.combination(number), |slot| part.slots.push(slot));
+        for (combination, counts) in part.slots.iter().flat_map(|slot| &slot.combinations) {
+            self.add(combination, counts);
+        }
+        (part.ahead, part.late) = self.slots.take_odd();
         self.results.hand_over(&mut part.tables[Dimension::Result as usize]);
         self.statuses.hand_over(&mut part.tables[Dimension::Status as usize]);
         self.routes.hand_over(&mut part.tables[Dimension::Route as usize]);
@@ -445,13 +492,13 @@ impl Shard {
             part.nodes.push(NodeUpdate { logs, paths, ..state.update.clone() });
             state.update.rejected = Rejected::default();
         }
+        self.methods.hand_over(&mut part.tables[Dimension::Method as usize]);
+        self.types.hand_over(&mut part.tables[Dimension::Type as usize]);
         if full {
             self.clients.hand_over(&mut part.tables[Dimension::Client as usize]);
             self.sites.hand_over(&mut part.tables[Dimension::Site as usize]);
             self.hosts.hand_over(&mut part.tables[Dimension::Host as usize]);
             self.pairs.hand_over(&mut part.tables[Dimension::ClientSite as usize]);
-            self.methods.hand_over(&mut part.tables[Dimension::Method as usize]);
-            self.types.hand_over(&mut part.tables[Dimension::Type as usize]);
         }
     }
 
@@ -463,6 +510,7 @@ impl Shard {
             + coded.iter().map(|table| table.bytes()).sum::<usize>()
             + self.pairs.bytes()
             + self.combined.bytes()
+            + self.slots.bytes()
             + self.places.bytes()
             + self.type_rows.bytes()
     }

@@ -242,6 +242,11 @@ impl Keyed {
         self.rows.hand_over(part);
     }
 
+    /// The process's hash of a key, known to the table or not.
+    pub fn hash(&self, key: &[u8]) -> u64 {
+        hash(&self.keys.seed, key)
+    }
+
     /// Bytes of memory.
     pub fn bytes(&self) -> usize {
         self.keys.bytes() + self.rows.bytes()

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
 
-use super::model::{Ids, Model, WIDTH};
+use super::model::{Ids, Model, values};
 use super::{key, rank, value};
 use crate::merger::Table;
 use crate::merger::snapshot::Keys;
@@ -65,7 +65,7 @@ pub fn find(tables: &Tables<'_>, measure: Measure, size: usize) -> Matrix {
 }
 
 /// What the page shows as a matrix of `size` rows and columns.
-pub fn model(tables: &Tables<'_>, started: u64, measure: Measure, size: u16, ids: &mut Ids) -> Model {
+pub fn model(tables: &Tables<'_>, measure: Measure, size: u16, ids: &mut Ids) -> Model {
     let Tables { sites, clients, pairs } = tables;
     let found = find(tables, measure, usize::from(size));
     let mut list = |number, table: &Table, ranked: &[u32]| {
@@ -78,14 +78,13 @@ pub fn model(tables: &Tables<'_>, started: u64, measure: Measure, size: u16, ids
         .cells
         .iter()
         .map(|cell| {
-            let mut values = [0; WIDTH];
-            values[..4].copy_from_slice(&value::parts(&pairs.rows[cell.pair as usize], measure));
+            let values = values(value::parts(&pairs.rows[cell.pair as usize], measure));
             ((rows[cell.row].id, columns[cell.column].id), values)
         })
         .collect();
     cells.sort_unstable_by_key(|(key, _)| *key);
     Model {
-        head: vec![pairs.as_of.saturating_sub(started), pairs.total.measure(measure), pairs.refused.measure(measure)],
+        head: vec![pairs.covered.ms(), pairs.total.measure(measure), pairs.refused.measure(measure)],
         lists: vec![rows, columns],
         paired: true,
         cells,
@@ -106,11 +105,14 @@ mod tests {
         let mut pairs = sample::pairs(&clients, &sites, &[([2, 1], 30), ([0, 2], 20), ([1, 0], 5), ([2, 2], 5)]);
         sample::refuse(&mut pairs, 5, &[]);
         let tables = Tables { sites: &sites, clients: &clients, pairs: &pairs };
-        let model = model(&tables, sample::STARTED, Measure::Requests, 2, &mut Ids::default());
-        assert_eq!(model.head, [0, 65, 5]);
+        let model = model(&tables, Measure::Requests, 2, &mut Ids::default());
+        assert_eq!(model.head, [1, 65, 5]);
         let names: Vec<Vec<&str>> =
             model.lists.iter().map(|list| list.iter().map(|row| &*row.name).collect()).collect();
         assert_eq!(names, [["b", "c"], ["192.0.2.3", "192.0.2.1"]]);
-        assert_eq!(model.cells, [((0, 2), [30, 12, 6, 6, 0]), ((1, 2), [5, 2, 1, 1, 0]), ((1, 3), [20, 8, 4, 4, 0])]);
+        assert_eq!(
+            model.cells,
+            [((0, 2), values([30, 12, 6, 6])), ((1, 2), values([5, 2, 1, 1])), ((1, 3), values([20, 8, 4, 4]))]
+        );
     }
 }

@@ -9,6 +9,7 @@ pub mod model;
 pub mod rank;
 #[cfg(test)]
 pub(crate) mod sample;
+pub mod series;
 pub mod status;
 pub mod table;
 pub mod value;
@@ -20,9 +21,9 @@ use model::{Ids, Model, Stand, Type};
 pub use status::Info;
 
 use crate::merger::{Snapshot, Table};
-use crate::tally::{Dimension, Measure};
+use crate::tally::{Dimension, Measure, Window};
 
-/// What a page can ask to be shown. Two that are equal share one view. All are since the start of counting.
+/// What a page can ask to be shown. Two that are equal share one view.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Subscription {
     /// How the engine and its nodes are doing.
@@ -33,6 +34,8 @@ pub enum Subscription {
         dimension: Dimension,
         /// Ranked by what.
         measure: Measure,
+        /// When.
+        window: Window,
         /// First rank shown, from 1.
         first: u32,
         /// How many.
@@ -44,6 +47,13 @@ pub enum Subscription {
         dimension: Dimension,
         /// Ranked by what.
         measure: Measure,
+        /// When.
+        window: Window,
+    },
+    /// Requests, bytes, times and clients over time.
+    Series {
+        /// When.
+        window: Window,
     },
     /// Sites by clients.
     Matrix {
@@ -55,10 +65,18 @@ pub enum Subscription {
 }
 
 impl Subscription {
+    /// The window that it shows.
+    pub fn window(&self) -> Window {
+        match self {
+            Self::Status | Self::Matrix { .. } => Window::Total,
+            Self::Table { window, .. } | Self::Rank { window, .. } | Self::Series { window } => *window,
+        }
+    }
+
     /// The tables that it needs, in the order in which [`View::advance`] takes them.
     pub fn dimensions(&self) -> Vec<Dimension> {
         match self {
-            Self::Status => Vec::new(),
+            Self::Status | Self::Series { .. } => Vec::new(),
             Self::Table { dimension, .. } | Self::Rank { dimension, .. } => vec![*dimension],
             Self::Matrix { .. } => {
                 vec![Dimension::Site, Dimension::Client, Dimension::ClientSite]
@@ -141,18 +159,18 @@ impl View {
     }
 
     fn model(&mut self, scene: &Scene) -> Model {
-        let started = scene.snapshot.started;
         let ids = &mut self.ids;
         match self.subscription {
             Subscription::Status => status::model(&scene.snapshot, &self.info, scene.browsers, ids),
             Subscription::Table { measure, first, rows, .. } => {
-                table::model(&scene.tables[0], started, measure, first, rows, ids)
+                table::model(&scene.tables[0], measure, first, rows, ids)
             }
-            Subscription::Rank { measure, .. } => curve::model(&scene.tables[0], started, measure),
+            Subscription::Rank { measure, .. } => curve::model(&scene.tables[0], measure),
+            Subscription::Series { window } => series::model(&scene.snapshot, window),
             Subscription::Matrix { measure, size } => {
                 let tables =
                     matrix::Tables { sites: &scene.tables[0], clients: &scene.tables[1], pairs: &scene.tables[2] };
-                matrix::model(&tables, started, measure, size, ids)
+                matrix::model(&tables, measure, size, ids)
             }
         }
     }
@@ -172,8 +190,13 @@ mod tests {
 
     #[test]
     fn deltas_follow_on_from_each_other_and_from_any_snapshot() {
-        let subscription =
-            Subscription::Table { dimension: Dimension::Site, measure: Measure::Requests, first: 1, rows: 2 };
+        let subscription = Subscription::Table {
+            dimension: Dimension::Site,
+            measure: Measure::Requests,
+            window: Window::Total,
+            first: 1,
+            rows: 2,
+        };
         let mut view = View::new(17, subscription, Arc::default());
         let mut reader = Reader::empty(false);
         for (tick, rows) in [

@@ -18,7 +18,14 @@ pub struct Row {
 pub type CellKey = (u64, u64);
 
 /// Most values that a cell has; those that a kind doesn't use stay 0 and are never sent.
-pub const WIDTH: usize = 5;
+pub const WIDTH: usize = 16;
+
+/// A cell's values, the first of [`WIDTH`].
+pub fn values<const N: usize>(first: [u64; N]) -> [u64; WIDTH] {
+    let mut values = [0; WIDTH];
+    values[..N].copy_from_slice(&first);
+    values
+}
 
 /// What one stream shows at one tick.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -448,7 +455,7 @@ pub(crate) mod tests {
             head: vec![0, 300, 1],
             lists: vec![ids.rows(0, ["a".to_owned(), "b".to_owned()])],
             paired: false,
-            cells: vec![((0, 0), [1, 0, 0, 0, 2]), ((1, 0), [0; 5])],
+            cells: vec![((0, 0), values([1, 0, 0, 0, 2])), ((1, 0), values([0]))],
             texts: vec![String::new(), "t".into()],
         };
         #[rustfmt::skip]
@@ -467,7 +474,7 @@ pub(crate) mod tests {
 
     #[test]
     fn pairs_of_one_first_number_have_gaps_of_nought() {
-        let cell = |key| (key, [1, 0, 0, 0, 0]);
+        let cell = |key| (key, values([1]));
         let model = Model { paired: true, cells: vec![cell((0, 2)), cell((0, 3)), cell((4, 0))], ..Model::default() };
         #[rustfmt::skip]
         assert_eq!(model.whole(), [0, 0, 0, 3, 0, 2, 1, 2, 0, 3, 1, 2, 4, 0, 1, 2, 0]);

@@ -4,7 +4,8 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use crate::merger::snapshot::{Absent, Keys, Memory};
-use crate::merger::{Node, NodeState, Snapshot, Table};
+use crate::merger::{Covered, Node, NodeState, Snapshot, Table};
+use crate::tally::rollup::History;
 use crate::tally::{Counts, Dimension, Entries, Names};
 
 /// When counting began in all samples.
@@ -42,6 +43,7 @@ pub(crate) fn table(dimension: Dimension, rows: &[(&str, u64)]) -> Table {
         dimension,
         tick: 0,
         as_of: STARTED,
+        covered: Covered::since_start(STARTED, STARTED),
         keys: Keys::Names(names),
         total: sum(&rows),
         rows,
@@ -115,11 +117,13 @@ pub(crate) fn snapshot(tick: u64, tables: Vec<Table>) -> Snapshot {
         started: STARTED,
         total,
         entries: Entries { requests: total.all_requests(), aggregate: 1, icp: 2, bad: 3 },
+        history: Some(History::default()),
+        complete_to: as_of,
         memory: Memory { parts: vec![("workers", 1000), ("merger", 24)], cap: 1 << 28 },
         ..Snapshot::default()
     };
     for mut table in tables {
-        (table.tick, table.as_of) = (tick, as_of);
+        (table.tick, table.as_of, table.covered) = (tick, as_of, Covered::since_start(STARTED, as_of));
         let dimension = table.dimension;
         snapshot.keys[dimension as usize] = (table.len() as u64, table.is_exact());
         snapshot.tables[dimension as usize] = Some(Arc::new(table));

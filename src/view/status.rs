@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::key;
-use super::model::{Ids, Model};
+use super::model::{Ids, Model, WIDTH, values};
 use crate::merger::{Node, NodeState, Snapshot};
 
 /// What never changes while the engine runs, and the page tells of it.
@@ -77,20 +77,20 @@ pub fn model(snapshot: &Snapshot, info: &Info, browsers: u64, ids: &mut Ids) -> 
     Model { head, lists: vec![rows], paired: false, cells, texts }
 }
 
-fn cell(node: &Node) -> [u64; 5] {
+fn cell(node: &Node) -> [u64; WIDTH] {
     let state = match node.state {
         NodeState::Live => 0,
         NodeState::Lagging => 1,
         NodeState::Idle => 2,
         NodeState::Silent => 3,
     };
-    [
+    values([
         state,
         node.lag.map_or(0, |lag| not_negative(lag) + 1),
         node.last_arrival,
         node.connections.into(),
         node.counts.all_requests(),
-    ]
+    ])
 }
 
 /// A node whose clock is ahead has no lag.
@@ -176,8 +176,8 @@ mod tests {
         let names: Vec<&str> = model.lists[0].iter().map(|row| &*row.name).collect();
         assert_eq!(names, ["ams-05@192.0.2.2", "fra-03@192.0.2.1", "fra-04@192.0.2.3"]);
         let seen = sample::STARTED + 500;
-        assert_eq!(model.cells[0].1, [3, 90_001, seen, 0, 10]);
-        assert_eq!(model.cells[2].1, [0, 1, seen, 1, 10]);
+        assert_eq!(model.cells[0].1, values([3, 90_001, seen, 0, 10]));
+        assert_eq!(model.cells[2].1, values([0, 1, seen, 1, 10]));
         assert_eq!(
             model.texts,
             [

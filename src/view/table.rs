@@ -1,6 +1,6 @@
 //! A ranked table: the rows around one rank, with total and others.
 
-use super::model::{Ids, Model};
+use super::model::{Ids, Model, values};
 use super::{key, rank, value};
 use crate::merger::Table;
 use crate::tally::{Counts, Measure};
@@ -8,7 +8,7 @@ use crate::tally::{Counts, Measure};
 /// What the page shows of `table`: `count` rows from rank `first` (from 1) on.
 ///
 /// A first rank beyond the last row is brought back so that the page is full.
-pub fn model(table: &Table, started: u64, measure: Measure, first: u32, count: u16, ids: &mut Ids) -> Model {
+pub fn model(table: &Table, measure: Measure, first: u32, count: u16, ids: &mut Ids) -> Model {
     let (first, count) = (first as usize, usize::from(count));
     let first = if first > table.len() { (table.len() + 1).saturating_sub(count).max(1) } else { first };
     let shown = rank::page(table, measure, first - 1, count);
@@ -17,8 +17,7 @@ pub fn model(table: &Table, started: u64, measure: Measure, first: u32, count: u
         sum
     });
 
-    let mut head =
-        vec![table.len() as u64, u64::from(table.is_exact()), table.as_of.saturating_sub(started), first as u64];
+    let mut head = vec![table.len() as u64, u64::from(table.is_exact()), table.covered.ms(), first as u64];
     head.extend(value::parts(&table.total, measure));
     head.extend(value::parts(&table.total.without(&sum), measure));
     head.push(table.refused.measure(measure));
@@ -30,7 +29,7 @@ pub fn model(table: &Table, started: u64, measure: Measure, first: u32, count: u
         .map(|(listed, &row)| {
             let [value, hit, miss, error] = value::parts(&table.rows[row as usize], measure);
             let bound = table.error_bound(row, measure);
-            ((listed.id, 0), [value, hit, miss, error, bound])
+            ((listed.id, 0), values([value, hit, miss, error, bound]))
         })
         .collect();
     cells.sort_unstable_by_key(|(key, _)| *key);
@@ -45,14 +44,15 @@ mod tests {
 
     #[test]
     fn total_is_shown_rows_and_others() {
-        let table = sample::table(Dimension::Site, &[("a", 10), ("b", 30), ("c", 20)]);
-        let model = model(&table, sample::STARTED - 5000, Measure::Requests, 1, 2, &mut Ids::default());
+        let mut table = sample::table(Dimension::Site, &[("a", 10), ("b", 30), ("c", 20)]);
+        table.covered.seconds = 5.0;
+        let model = model(&table, Measure::Requests, 1, 2, &mut Ids::default());
         // Samples have 1/5 in each band, both hit bands together are 2/5.
         #[rustfmt::skip]
         assert_eq!(model.head, [3, 1, 5000, 1, 60, 24, 12, 12, 10, 4, 2, 2, 0]);
         let names: Vec<&str> = model.lists[0].iter().map(|row| &*row.name).collect();
         assert_eq!(names, ["b", "c"]);
-        assert_eq!(model.cells, [((0, 0), [30, 12, 6, 6, 0]), ((1, 0), [20, 8, 4, 4, 0])]);
+        assert_eq!(model.cells, [((0, 0), values([30, 12, 6, 6])), ((1, 0), values([20, 8, 4, 4]))]);
     }
 
     #[test]
@@ -63,11 +63,11 @@ mod tests {
         for (first, count, shown, names) in
             [(1, 12, 1, 12), (25, 12, 25, 6), (30, 12, 30, 1), (31, 12, 19, 12), (u32::MAX, 200, 1, 30)]
         {
-            let model = model(&table, 0, Measure::Requests, first, count, &mut Ids::default());
+            let model = model(&table, Measure::Requests, first, count, &mut Ids::default());
             assert_eq!((model.head[3], model.lists[0].len()), (shown, names), "{first}");
         }
         let empty = sample::table(Dimension::Site, &[]);
-        let model = model(&empty, 0, Measure::Requests, 9, 12, &mut Ids::default());
+        let model = model(&empty, Measure::Requests, 9, 12, &mut Ids::default());
         assert_eq!((model.head[3], model.lists[0].len()), (1, 0));
     }
 
@@ -75,11 +75,11 @@ mod tests {
     fn what_a_full_table_refused_bounds_its_rows() {
         let mut table = sample::table(Dimension::Site, &[("a", 10), ("b", 30)]);
         sample::refuse(&mut table, 15, &[1]);
-        let model = model(&table, sample::STARTED, Measure::Misses, 1, 12, &mut Ids::default());
+        let model = model(&table, Measure::Misses, 1, 12, &mut Ids::default());
         assert_eq!((model.head[0], model.head[1], model.head[12]), (2, 0, 3));
         assert_eq!(model.head[4..8], [11, 0, 11, 0]);
         assert_eq!(model.head[8..12], [3, 0, 3, 0]);
-        assert_eq!(model.cells[0].1, [6, 0, 6, 0, 0], "known to that worker");
-        assert_eq!(model.cells[1].1, [2, 0, 2, 0, 3]);
+        assert_eq!(model.cells[0].1, values([6, 0, 6]), "known to that worker");
+        assert_eq!(model.cells[1].1, values([2, 0, 2, 0, 3]));
     }
 }

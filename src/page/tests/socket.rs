@@ -153,7 +153,7 @@ fn all_kinds_are_shown() {
     assert_eq!(status.reader.head[&11], 1, "browsers");
     assert_eq!(status.reader.texts[&3], "default");
     let rank = browser.subscribe(1, r#""kind": "rank", "dimension": "site""#);
-    assert_eq!(rank.reader.cells[&(2, 0)], [5, 14, 0, 0, 0]);
+    assert_eq!(rank.reader.cells[&(2, 0)], crate::view::model::values([5, 14, 0, 0, 0]));
     let matrix = browser.subscribe(2, r#""kind": "matrix", "dimension": "client,site""#);
     assert_eq!((matrix.names(), matrix.reader.names(1)), (vec!["b", "a"], vec!["192.0.2.1"]));
     assert_eq!(matrix.reader.cells.len(), 2);
@@ -213,7 +213,7 @@ fn what_is_refused_harms_nothing() {
         browser.text(),
         serde_json::json!({"view": 3, "refused": "window 1h is not kept", "allowed": ["total"]})
     );
-    browser.send(r#"{"subscribe": {"view": 4, "kind": "series"}}"#);
+    browser.send(r#"{"subscribe": {"view": 4, "kind": "serie"}}"#);
     assert_eq!(browser.text()["allowed"][1], "table");
     for text in ["", "hello", "{}", "[1]"] {
         browser.send(text);
@@ -412,6 +412,7 @@ fn a_driven_second_reaches_the_views_before_the_next() {
         memory: 64 << 20,
         seed: Seed::default(),
         clock: clock.clone(),
+        statistics: crate::tally::Statistics::All,
         door: Arc::new(Door::default()),
     };
     let (merger, _) = Merger::spawn(config).unwrap();

@@ -1,0 +1,215 @@
+//! Windows, series and distributions from outside: the test vectors of the statistics, and captures whose entries are moved to now.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::process::Command;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use common::found;
+use common::program::{Program, rows};
+use serde_json::Value as Json;
+use visulate::wire::encode::{Header, SegmentWriter, Value, auth_message, message};
+
+const WINDOWS: [&str; 5] = ["total", "1m", "10m", "1h", "24h"];
+
+fn now() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() as i64
+}
+
+/// One line of the table of test vectors: seconds, ttms, chi, crc, pssc, psql, cqhm, cquc, phr, shn, psct.
+type Vector = (i64, i64, &'static str, char, i64, i64, &'static str, &'static str, char, &'static str, &'static str);
+
+#[rustfmt::skip]
+const VECTORS: [Vector; 10] = [
+    (0, 2, "10.0.0.1", '.', 200, 1000, "GET", "http://www.example.com/a.jpg", '1', "-", "image/jpeg"),
+    (0, 3, "10.0.0.1", '1', 200, 2000, "GET", "http://www.example.com/a.jpg?x=1", '1', "-", "image/jpeg"),
+    (1, 120, "10.0.0.2", '3', 200, 4000, "GET", "http://cdn.example.co.uk/v.ts", '2', "cdn.example.co.uk", "video/mp2t"),
+    (1, 60, "10.0.0.2", '5', 200, 1000, "GET", "http://www.example.com/a.jpg", '2', "www.example.com", "image/jpeg"),
+    (2, 80, "10.0.0.3", '7', 200, 3000, "GET", "http://www.example.com/i.html", '7', "parent1", "text/html"),
+    (2, 1, "10.0.0.3", '9', 304, 200, "GET", "http://www.example.com/i.html", '1', "-", "-"),
+    (3, 5000, "10.0.0.4", 'u', 502, 300, "GET", "http://bad.example.net/", '2', "bad.example.net", "text/html"),
+    (3, 10, "2001:db8::1", 't', 0, 0, "GET", "http://www.example.com/big.zip", '1', "-", "-"),
+    (4, 90, "10.0.0.4", '6', 200, 500, "GET", "http://old.example.net/x", '2', "old.example.net", "text/css"),
+    (4, 0, "10.0.0.1", 'c', 403, 400, "POST", "http://www.example.com/form", '1', "-", "text/html"),
+];
+
+/// The ten entries, the first of them at `start`.
+fn vectors(start: i64) -> Vec<u8> {
+    let header = Header {
+        field_list: b"ttms,chi,crc,pssc,psql,cqhm,cquc,phr,shn,psct",
+        source_host: b"edge",
+        ..Header::default()
+    };
+    let mut writer = SegmentWriter::with_capacity(&header, start as u32, 1 << 16);
+    for (t, ttms, chi, crc, pssc, psql, cqhm, cquc, phr, shn, psct) in VECTORS {
+        let values = [
+            Value::Int(ttms),
+            Value::Ip(Some(chi.parse().unwrap())),
+            Value::Int(crc as i64),
+            Value::Int(pssc),
+            Value::Int(psql),
+            Value::Text(cqhm.as_bytes()),
+            Value::Text(cquc.as_bytes()),
+            Value::Int(phr as i64),
+            Value::Text(shn.as_bytes()),
+            Value::Text(psct.as_bytes()),
+        ];
+        writer.push(start + t, 0, &values).unwrap();
+    }
+    [auth_message(b"foobar"), message(writer.finish(start as u32 + 4))].concat()
+}
+
+#[test]
+fn the_test_vectors_have_their_figures_in_every_window() {
+    let program = Program::start(&[]);
+    let start = now() - 10;
+    // The connection stays open, as a node's does.
+    let mut node = program.connect();
+    std::io::Write::write_all(&mut node, &vectors(start)).unwrap();
+    // Tables of large dimensions come once a second.
+    program.summary(|summary| summary["uniques"]["client"]["count"] == 5);
+    for window in WINDOWS {
+        let summary = program.json(&format!("/api/v1/summary?window={window}"));
+        assert_eq!(summary["window"], window);
+        for (name, expected) in [
+            ("requests", 10),
+            ("bytes", 12_400),
+            ("time_ms", 5_366),
+            ("timed", 10),
+            ("hits", 5),
+            ("hit_bytes", 4_700),
+            ("refresh_hits", 2),
+            ("misses", 3),
+            ("miss_bytes", 7_000),
+            ("errors", 2),
+            ("error_bytes", 700),
+            ("unknown", 0),
+            ("origin_bytes", 7_000),
+        ] {
+            assert_eq!(summary[name], expected, "{window} {name}");
+        }
+        assert_eq!(summary["uniques"]["client"], serde_json::json!({"count": 5, "exact": true}), "{window}");
+
+        let statuses = rows(&program.json(&format!("/api/v1/top?dimension=status&window={window}")));
+        let requests = |name: &str| statuses.get(name).map_or(0, |sums| sums.0);
+        assert_eq!(
+            [requests("0"), requests("200"), requests("304"), requests("403"), requests("502")],
+            [1, 6, 1, 1, 1]
+        );
+        let results = rows(&program.json(&format!("/api/v1/top?dimension=result&window={window}")));
+        assert_eq!((results.len(), results["TCP_MEM_HIT"]), (10, (1, 1000)), "{window}");
+        let types = rows(&program.json(&format!("/api/v1/top?dimension=type&window={window}")));
+        assert_eq!(
+            (types["image/jpeg"], types["(unknown)"], types["text/html"].0),
+            ((3, 4000), (2, 200), 3),
+            "{window}"
+        );
+        let methods = rows(&program.json(&format!("/api/v1/top?dimension=method&window={window}")));
+        assert_eq!((methods["GET"].0, methods["POST"]), (9, (1, 400)), "{window}");
+
+        let series = program.json(&format!("/api/v1/series?window={window}"));
+        let points: Vec<&Json> =
+            series["points"].as_array().unwrap().iter().filter(|point| point["gap"] != true).collect();
+        let sum = |name: &str| points.iter().map(|point| point[name].as_u64().unwrap()).sum::<u64>();
+        assert_eq!((sum("requests"), sum("bytes"), sum("errors")), (10, 12_400, 2), "{window}");
+        let classes = |class: &str| points.iter().map(|point| point["statuses"][class].as_u64().unwrap()).sum::<u64>();
+        assert_eq!(["0xx", "2xx", "3xx", "4xx", "5xx"].map(classes), [1, 6, 1, 1, 1], "{window}");
+
+        let times = program.json(&format!("/api/v1/histogram?of=time_ms&window={window}"));
+        // 0 1 2 3 10 60 80 90 120 5000
+        assert_eq!(
+            (&times["min"], &times["max"], &times["p50"], &times["p90"]),
+            (&0.into(), &5000.into(), &10.into(), &120.into())
+        );
+        assert_eq!(times["mean"], 536.6, "{window}");
+        let sizes = program.json(&format!("/api/v1/histogram?of=bytes&window={window}"));
+        assert_eq!((&sizes["mean"], &sizes["max"]), (&1240.0.into(), &4000.into()), "{window}");
+        let hits: u64 =
+            sizes["buckets"].as_array().unwrap().iter().map(|bucket| bucket["hits"].as_u64().unwrap()).sum();
+        assert_eq!(hits, 5, "{window}");
+    }
+    // Each second by itself.
+    let series = program.json("/api/v1/series?window=1m");
+    assert_eq!(series["step"], 1);
+    let by_second: BTreeMap<u64, (u64, Json, u64)> = series["points"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|point| point["requests"].as_u64() > Some(0))
+        .map(|point| {
+            let numbers = |name: &str| point[name].as_u64().unwrap();
+            (numbers("t") - start as u64, (numbers("bytes"), point["p50"].clone(), numbers("clients")))
+        })
+        .collect();
+    let expected = [(3000, 2, 1), (5000, 60, 1), (3200, 1, 1), (300, 10, 2), (900, 0, 2)];
+    let expected = (0..).zip(expected.map(|(bytes, p50, clients)| (bytes, p50.into(), clients))).collect();
+    assert_eq!(by_second, expected);
+    let nodes = program.json("/api/v1/nodes?window=10m");
+    assert_eq!((&nodes["rows"][0]["requests"], &nodes["rows"][0]["hits"]), (&10.into(), &5.into()));
+}
+
+/// What a table shows of a window.
+fn top(program: &Program, dimension: &str, window: &str) -> Json {
+    let mut top = program.json(&format!("/api/v1/top?dimension={dimension}&window={window}&limit=100000"));
+    let fields = ["rows", "total", "other", "keys"].map(|name| (name, top[name].take()));
+    serde_json::json!(BTreeMap::from(fields))
+}
+
+#[test]
+fn captures_moved_to_now_have_the_same_tables_in_a_day_as_since_the_start() {
+    let program = Program::start(&["--secret", "foobar"]);
+    let files: Vec<_> =
+        found(".bin.zst").into_values().filter(|path| path.to_string_lossy().contains("collation-squid")).collect();
+    assert!(!files.is_empty());
+    let status = Command::new(env!("CARGO_BIN_EXE_visulate"))
+        .args(["replay", "--to", &program.collation.to_string(), "--shift-to-now"])
+        .args(&files)
+        .status()
+        .unwrap();
+    assert!(status.success());
+    let sent = program.summary(|summary| summary["nodes_connected"] == 0 && summary["requests"].as_u64() > Some(0));
+    assert_eq!(program.json("/api/v1/summary?window=24h")["requests"], sent["requests"]);
+    for dimension in ["result", "status", "route", "method", "type", "node"] {
+        let [total, day] = ["total", "24h"].map(|window| top(&program, dimension, window));
+        assert_eq!(day, total, "{dimension}");
+    }
+    for of in ["time_ms", "bytes"] {
+        let [total, day] =
+            ["total", "24h"].map(|window| program.json(&format!("/api/v1/histogram?of={of}&window={window}")));
+        assert_eq!(day["buckets"], total["buckets"], "{of}");
+        assert_eq!(day["mean"], total["mean"], "{of}");
+    }
+    // A rank curve and its table agree in every window.
+    let rank = program.json("/api/v1/rank?dimension=status&window=24h&measure=bytes");
+    assert_eq!(rank["total"], sent["bytes"]);
+}
+
+#[test]
+fn without_windows_only_the_start_is_kept() {
+    let program = Program::start(&["--statistics", "base"]);
+    program.send(&vectors(now()));
+    program.received(10);
+    assert_eq!(rows(&program.json("/api/v1/top?dimension=status"))["200"], (6, 11_500));
+    for path in
+        ["summary?window=1h", "top?dimension=status&window=1m", "series", "histogram?of=bytes", "nodes?window=1h"]
+    {
+        let (status, body) = program.get(&format!("/api/v1/{path}"));
+        assert_eq!(status, 400, "{path}: {body}");
+    }
+}
+
+#[test]
+fn a_clock_that_is_ahead_does_not_empty_the_windows() {
+    let program = Program::start(&[]);
+    program.send(&vectors(now() + 3600));
+    program.received(10);
+    let minute = program.json("/api/v1/summary?window=1m");
+    assert_eq!((&minute["requests"], &minute["bytes"]), (&10.into(), &12_400.into()));
+    program.send(&vectors(now() - 7200));
+    program.received(20);
+    for (window, requests) in [("1m", 10), ("10m", 10), ("1h", 10), ("24h", 20), ("total", 20)] {
+        assert_eq!(program.json(&format!("/api/v1/summary?window={window}"))["requests"], requests, "{window}");
+    }
+}
