@@ -66,14 +66,14 @@ describe("names", () => {
 
 describe("the address", () => {
   it("says what differs from the default, in order, and keeps the keys of others", () => {
-    const settings = { measure: "bytes", utc: true, sitesFirst: 13, clientsFirst: 1 } as const;
-    expect(writeSettings(settings, "?x=1&m=requests&x=2")).toBe("?m=bytes&r.sites=13&tz=utc&x=1&x=2");
+    const settings = { window: "10m", measure: "bytes", utc: true, sitesFirst: 13, clientsFirst: 1 } as const;
+    expect(writeSettings(settings, "?x=1&m=requests&x=2&w=24h")).toBe("?w=10m&m=bytes&r.sites=13&tz=utc&x=1&x=2");
     expect(readSettings(writeSettings(settings, ""))).toEqual(settings);
     expect(writeSettings(readSettings(""), "")).toBe("");
   });
 
   it("falls back to the default for bad values", () => {
-    expect(readSettings("?m=lies&tz=mars&r.sites=-4&r.clients=1e9")).toEqual(readSettings(""));
+    expect(readSettings("?w=2h&m=lies&tz=mars&r.sites=-4&r.clients=1e9")).toEqual(readSettings(""));
   });
 });
 
