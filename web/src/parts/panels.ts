@@ -16,6 +16,8 @@ export interface PanelSeries {
   /** The value of a narrow page, where it differs. */
   briefValue?: (look: Look) => string;
   filled?: boolean;
+  /** On top of the other lines. */
+  over?: boolean;
   /** Left out while all of its values are 0. */
   rare?: boolean;
 }
@@ -27,7 +29,7 @@ export interface Panel {
   marks: "bands" | "lines";
   log?: boolean;
   axis?: (range: Range | null, most: number, low: boolean) => Axis;
-  /** From the bottom up; of lines the last one lies on top. */
+  /** From the bottom up. */
   series: PanelSeries[];
   tick: (value: number) => string;
   /** The head's number and its unit, and the column that the panel's sentence is about. */
@@ -123,8 +125,8 @@ export const PANELS: readonly Panel[] = [
     axis: (range, _, low) => decades(range, low),
     series: [
       { column: "p50", name: "p50", brief: "p50", value: (look) => time(look("p50")) },
+      { column: "p95", name: "p95", brief: "", value: (look) => time(look("p95")), over: true },
       { column: "p99", name: "p99", brief: "p99", value: (look) => time(look("p99")) },
-      { column: "p95", name: "p95", brief: "", value: (look) => time(look("p95")) },
     ],
     tick: format.durationTick,
     head: (look) => parted(time(look("p95")), " p95"),

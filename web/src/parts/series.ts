@@ -56,9 +56,9 @@ export function series(section: HTMLElement, dialog: HTMLDialogElement, changed:
   views.forEach(({ plot, number, unit, labels, panel }, i) => {
     const open = element("button", { type: "button", tabindex: "-1", title: "Show as table" }, panel.title);
     open.addEventListener("click", () => show(panel));
-    const head = element("div", { class: "head" }, element("h3", {}, open), element("p", { class: "now" }, number, unit), ...(i === 0 ? [moment] : []));
+    const head = element("div", { class: "head" }, element("h3", {}, open), element("p", { class: "now" }, number, unit));
     plot.append(...(i === 0 ? [note] : []));
-    box.append(element("div", { class: "panel", "data-panel": panel.id }, head, plot, labels));
+    box.append(element("div", { class: "panel", "data-panel": panel.id }, head, plot, labels, ...(i === 0 ? [moment] : [])));
   });
   section.append(hatch(), box, axisBox);
   const axis = timeAxis();
@@ -142,7 +142,8 @@ export function series(section: HTMLElement, dialog: HTMLDialogElement, changed:
 
   function drawPanel({ panel, chart, svg }: View, height: number, i: number): void {
     const shared = { base, height, top: (i === 0 ? TOP_FIRST : TOP) * base.scale };
-    const list = seriesOf(panel, frame).map(({ column, filled }) => ({ key: column, values: frame?.columns[column] ?? new Float64Array(), filled: filled === true }));
+    const series = seriesOf(panel, frame);
+    const list = [...series.filter(({ over }) => !over), ...series.filter(({ over }) => over)].map(({ column, filled }) => ({ key: column, values: frame?.columns[column] ?? new Float64Array(), filled: filled === true }));
     if (panel.marks === "bands") {
       const data: StackData = { ...shared, bands: list };
       select<SVGSVGElement, StackData>(svg).datum(data).call(chart as ReturnType<typeof stackedArea>);
@@ -194,7 +195,7 @@ export function series(section: HTMLElement, dialog: HTMLDialogElement, changed:
     // Where a moment has no value, its label keeps the place it had.
     const items = [...list.children] as HTMLElement[];
     const wanted = items.map((item, i) => ({ item, at: heights[series[i]?.column ?? ""] ?? NaN, i }));
-    wanted.forEach((one) => (one.at = Number.isFinite(one.at) ? one.at : (places.get(one.item) ?? height / 2 + one.i)));
+    wanted.forEach((one) => (one.at = Number.isFinite(one.at) ? one.at : (places.get(one.item) ?? height / 2 - one.i)));
     wanted.sort((a, b) => a.at - b.at || b.i - a.i);
     const spreads = spread(wanted.map(({ at }) => at), PITCH * scale, EDGE * scale, height - EDGE * scale);
     wanted.forEach(({ item, at }, i) => {
@@ -219,7 +220,7 @@ export function series(section: HTMLElement, dialog: HTMLDialogElement, changed:
       const bucket = timeOf(frame, frame.unrecorded?.to ?? 0);
       const since = status?.countingSince ?? 0;
       const began = since >= bucket && since < bucket + frame.step * 1000 ? since : bucket;
-      text = `Not recorded before ${momentText(began, timeOf(frame, frame.length), utc)}, when counting began`;
+      text = `Not recorded before ${momentText(began, timeOf(frame, frame.length), utc)},\nwhen counting began`;
     }
     write(note, text);
     note.hidden = text === "";

@@ -59,7 +59,7 @@ function cell(bucket: number, step: number, scene: Scene): number[] {
   const miss = Math.round(all) - hit - refresh - error;
   const bytes = Math.round(all * 28_000 * (1 + 0.08 * wander(at, 5)));
   const slow = failing > 0.03 ? 3000 : 79 * (1 + 0.1 * wander(at, 6)) * (1 + 40 * failing);
-  const clients = Math.round(9400 + 300 * wander(at, 7) + (at - scene.now) / 20);
+  const clients = Math.round(9400 + 300 * wander(at, 7) + Math.max(-3000, (at - scene.now) / 20));
   return [
     hit, refresh, miss, error, 0, bytes, Math.round(bytes * (0.891 + 0.01 * wander(at, 8))), 0, Math.round(bytes * 0.108),
     4, Math.round(slow) + 1, Math.round(failing > 0 ? 3000 : 424 * (1 + 0.2 * wander(at, 9))) + 1,

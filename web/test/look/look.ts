@@ -73,11 +73,17 @@ const SCENES: Record<string, [scene: Partial<Scene>, query: string]> = {
 describe.each(["light", "dark"] as const)("%s", (theme) => {
   test.each(Object.keys(SCENES))("%s", async (name) => {
     const [scene, query] = SCENES[name] ?? [{}, ""];
-    const { page, problems } = await open(scene, theme, query);
+    const { page, step, problems } = await open(scene, theme, query);
+    for (let i = 0; i < 3; i += 1) {
+      step();
+    }
     for (const [width, height] of SIZES) {
       await page.setViewportSize({ width, height });
       expect.soft(await settled(page), `layout at ${width} x ${height}`).toEqual([]);
       await shoot(page, `${name}-${width}-${theme}`);
+      if (SHOTS !== undefined && name === "incident") {
+        await page.screenshot({ path: join(SHOTS, `full-${width}-${theme}.png`), fullPage: true });
+      }
       const edges = await page.evaluate(() => [...document.querySelectorAll(".plot svg")].map((svg) => [svg.getBoundingClientRect().left, svg.getBoundingClientRect().right].join()));
       expect.soft(new Set(edges).size, "the plots share their edges").toBe(1);
     }
