@@ -38,7 +38,7 @@ export type Y = ScaleContinuousNumeric<number, number>;
 
 /** Pixels of a bucket's start, from the SVG's left edge. */
 export function xOf({ width, left, length }: Base): X {
-  const x = scaleLinear([0, Math.max(1, length)], [left, Math.max(left, width)]);
+  const x = scaleLinear([0, Math.max(1, length)], [left, Math.max(left, width)]).clamp(true);
   return (index) => x(index);
 }
 

@@ -28,7 +28,7 @@ const EDGE = 7;
 /** Heads say of which moment they are when it is over for longer than this. */
 const OLD = 3_000; // ms
 /** The hatch must be this wide to hold its words. */
-const WORDS = 210; // pixels
+const WORDS = 195; // pixels
 
 interface View {
   panel: Panel;

@@ -2,7 +2,7 @@
 // The same seed gives the same hour: traffic that wanders, and one origin that starts answering 503.
 
 import type { Page, WebSocketRoute } from "playwright-core";
-import { type Body, message, type Number64 } from "../encode";
+import { type Body, message, series } from "../encode";
 
 export interface Scene {
   /** Seconds since the epoch. */
@@ -13,6 +13,8 @@ export interface Scene {
   incident?: number;
   /** Seconds without any node. */
   gap?: [from: number, to: number];
+  /** Part of the requests without a result code. */
+  unknown?: number;
   /** Nothing is asked of the nodes. */
   quiet?: boolean;
   /** Windows that tables are kept for. */
@@ -61,7 +63,7 @@ function cell(bucket: number, step: number, scene: Scene): number[] {
   const slow = failing > 0.03 ? 3000 : 79 * (1 + 0.1 * wander(at, 6)) * (1 + 40 * failing);
   const clients = Math.round(9400 + 300 * wander(at, 7) + Math.max(-3000, (at - scene.now) / 20));
   return [
-    hit, refresh, miss, error, 0, bytes, Math.round(bytes * (0.891 + 0.01 * wander(at, 8))), 0, Math.round(bytes * 0.108),
+    hit, refresh, miss, error, Math.round(all * (scene.unknown ?? 0)), bytes, Math.round(bytes * (0.891 + 0.01 * wander(at, 8))), 0, Math.round(bytes * 0.108),
     4, Math.round(slow) + 1, Math.round(failing > 0 ? 3000 : 424 * (1 + 0.2 * wander(at, 9))) + 1,
     Math.round(all * 0.013 * (1 + 0.3 * wander(at, 10))), Math.round(error * 1.1), clients, Math.round((1.1 * all) / step),
   ];
@@ -77,16 +79,16 @@ export function seriesBody(window: string, scene: Scene): Body {
   const newest = Math.floor(scene.now / step);
   const began = Math.floor(scene.began / step);
   const first = window === "total" ? began : newest - points;
-  const changed = [];
+  const cells: Record<number, number[]> = {};
   for (let bucket = Math.max(first, began); bucket <= newest; bucket += 1) {
     const gap = scene.gap !== undefined && bucket * step >= scene.gap[0] && bucket * step < scene.gap[1];
     if (!gap) {
-      changed.push({ key: [bucket], values: cell(bucket, step, scene) });
+      cells[bucket] = cell(bucket, step, scene);
     }
   }
   const incomplete = Math.floor((scene.now - COMPLETE) / step);
-  const head = [step, first, newest, incomplete, Math.round(1000 * (scene.now - Math.max(first * step, scene.began))), began];
-  return { head: head.map((value, i): [number, Number64] => [i, value]), changed };
+  const coveredMs = Math.round(1000 * (scene.now - Math.max(first * step, scene.began)));
+  return series({ step, first, newest, incomplete, coveredMs, began, cells });
 }
 
 const SITES = "plover-video heron curlew-news avocet-cdn dunlin-shop knot-updates redshank-maps turnstone-img sanderling-social whimbrel-games godwit-audio lapwing-mail ruff-weather snipe-fonts".split(" ").map((name) => `${name}.example`);

@@ -62,7 +62,7 @@ async function settled(page: Page): Promise<string[]> {
 const SCENES: Record<string, [scene: Partial<Scene>, query: string]> = {
   quiet: [{}, ""],
   incident: [{ incident: AT - 860 }, ""],
-  partial: [{ began: AT - 1587, gap: [AT - 600, AT - 520] }, ""],
+  partial: [{ unknown: 0.04, began: AT - 1587, gap: [AT - 600, AT - 520] }, ""],
   idle: [{ quiet: true }, ""],
   refused: [{ kept: ["total"] }, ""],
   minute: [{}, "?w=1m"],
