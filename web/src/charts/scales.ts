@@ -76,13 +76,9 @@ export function decades(range: Range | null, low: boolean): Axis {
 /** Two ticks or more where the range has them, but at most `most`. */
 function few(low: number, high: number, most: number): number[] {
   const scale = scaleLinear([low, high], [0, 1]);
-  let ticks: number[] = [];
-  for (let wanted = most; wanted >= 2; wanted -= 1) {
-    ticks = scale.ticks(wanted);
-    if (ticks.length <= most) {
-      return ticks;
-    }
-  }
+  const lists = Array.from({ length: most }, (_, i) => scale.ticks(most - i));
+  const fitting = lists.find((ticks) => ticks.length <= most && ticks.length >= 2);
+  let ticks = fitting ?? lists.findLast((ticks) => ticks.length >= 2) ?? scale.ticks(1);
   while (ticks.length > most) {
     ticks = ticks.filter((_, i) => i % 2 === 0);
   }
