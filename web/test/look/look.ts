@@ -1,25 +1,32 @@
 // Pictures of the page with invented data, to hold beside those of the design: `VISULATE_SHOTS=DIR npm run look`.
 // Also checks the layout at every size. Needs Chromium, and no engine.
 
-import { mkdirSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { type Browser, chromium, type Page } from "playwright-core";
+import type { AxeResults } from "axe-core";
+import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createServer, type ViteDevServer } from "vite";
 import { layout } from "../../browser/layout";
 import { pretend, type Scene } from "./engine";
 
+const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const SHOTS = process.env["VISULATE_SHOTS"];
 const AT = Date.UTC(2024, 4, 14, 12, 46, 20) / 1000;
 const SIZES = [[1440, 900], [1920, 1080], [1101, 800], [820, 1180], [390, 844], [320, 640]] as const;
 let server: ViteDevServer;
 let browser: Browser;
 
+function launch(args: string[] = []): Promise<Browser> {
+  return chromium.launch({ executablePath: process.env["VISULATE_CHROMIUM"] ?? "/usr/bin/chromium", chromiumSandbox: process.getuid?.() !== 0, args: ["--disable-dev-shm-usage", ...args] });
+}
+
 beforeAll(async () => {
   server = await createServer({ root: fileURLToPath(new URL("../..", import.meta.url)), server: { port: 0, host: "127.0.0.1" }, logLevel: "error" });
   await server.listen();
-  browser = await chromium.launch({ executablePath: process.env["VISULATE_CHROMIUM"] ?? "/usr/bin/chromium", chromiumSandbox: process.getuid?.() !== 0, args: ["--disable-dev-shm-usage"] });
+  browser = await launch();
 });
 
 afterAll(async () => {
@@ -27,8 +34,8 @@ afterAll(async () => {
   await server?.close();
 });
 
-async function open(scene: Partial<Scene>, colorScheme: "light" | "dark", query = ""): Promise<{ page: Page; step(): void; problems: string[] }> {
-  const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, locale: "en-GB", timezoneId: "Europe/Berlin", colorScheme });
+async function open(scene: Partial<Scene>, colorScheme: "light" | "dark", query = "", options: BrowserContextOptions = {}, by = browser): Promise<{ page: Page; step(): void; problems: string[] }> {
+  const context = await by.newContext({ viewport: { width: 1440, height: 900 }, locale: "en-GB", timezoneId: "Europe/Berlin", colorScheme, ...options });
   const page = await context.newPage();
   const problems: string[] = [];
   page.on("pageerror", (error) => problems.push(error.stack ?? error.message));
@@ -47,10 +54,20 @@ async function shoot(page: Page, name: string): Promise<void> {
   }
 }
 
+async function axe(page: Page): Promise<string[]> {
+  await page.evaluate(AXE);
+  return page.evaluate(async () => {
+    const { violations } = await (window as unknown as { axe: { run(): Promise<AxeResults> } }).axe.run();
+    return violations.map(({ id, help, nodes }) => `${id}: ${help}: ${nodes.map((node) => node.target.join(" ")).slice(0, 3).join(", ")}`);
+  });
+}
+
+const frame = (page: Page): Promise<unknown> => page.evaluate(() => new Promise(requestAnimationFrame));
+
 async function settled(page: Page): Promise<string[]> {
   let wrong: string[] = [];
   for (let i = 0; i < 12; i += 1) {
-    await page.evaluate(() => new Promise(requestAnimationFrame));
+    await frame(page);
     wrong = await layout(page);
     if (wrong.length === 0) {
       break;
@@ -84,6 +101,9 @@ describe.each(["light", "dark"] as const)("%s", (theme) => {
       if (SHOTS !== undefined && name === "incident") {
         await page.screenshot({ path: join(SHOTS, `full-${width}-${theme}.png`), fullPage: true });
       }
+      if (width === 1440 || width === 390) {
+        expect.soft(await axe(page), `axe at ${width}`).toEqual([]);
+      }
       const edges = await page.evaluate(() => [...document.querySelectorAll(".plot svg")].map((svg) => [svg.getBoundingClientRect().left, svg.getBoundingClientRect().right].join()));
       expect.soft(new Set(edges).size, "the plots share their edges").toBe(1);
     }
@@ -104,30 +124,55 @@ test("the crosshair goes through all panels, by pointer and by key; a panel open
   await settled(page);
   const plot = await page.locator(".plot svg").nth(2).boundingBox();
   await page.mouse.move((plot?.x ?? 0) + 0.9 * (plot?.width ?? 0), (plot?.y ?? 0) + 20);
-  await page.evaluate(() => new Promise(requestAnimationFrame));
+  await frame(page);
   await shoot(page, "crosshair-1440-light");
   const axis = page.locator(".axis .moment text");
   expect(await axis.count()).toBe(1);
   expect(await page.locator(".plot .cross:not([display])").count()).toBe(6);
   expect(await settled(page)).toEqual([]);
   await page.mouse.move(5, 5);
-  await page.evaluate(() => new Promise(requestAnimationFrame));
+  await frame(page);
   expect(await axis.count()).toBe(0);
   await page.locator(".plot svg").first().focus();
   await page.keyboard.press("Home");
   await page.keyboard.press("Shift+ArrowRight");
-  await page.evaluate(() => new Promise(requestAnimationFrame));
+  await frame(page);
   expect(await axis.textContent()).toBe("13:48:00");
   step();
   await page.keyboard.press("ArrowDown");
   expect(await page.evaluate(() => document.activeElement?.closest(".panel")?.getAttribute("data-panel"))).toBe("bytes");
   await page.keyboard.press("t");
   await shoot(page, "table-1440-light");
+  expect(await axe(page)).toEqual([]);
   expect(await page.locator("#points tbody tr").count()).toBeGreaterThan(350);
   await page.keyboard.press("Escape");
   expect(await page.locator("#points tbody tr").count()).toBe(0);
   await page.keyboard.press("2");
-  await page.evaluate(() => new Promise(requestAnimationFrame));
+  await frame(page);
   expect(new URL(page.url()).search).toBe("?w=10m");
   expect(problems).toEqual([]);
+});
+
+test("a tap sets the crosshair, a tap elsewhere takes it away", async () => {
+  const { page } = await open({}, "light", "", { hasTouch: true, isMobile: true, viewport: { width: 390, height: 844 } });
+  await settled(page);
+  await page.locator(".plot svg").first().tap({ position: { x: 200, y: 60 } });
+  await frame(page);
+  await shoot(page, "tapped-390-light");
+  expect(await page.locator(".plot .cross:not([display])").count()).toBe(6);
+  expect(await layout(page)).toEqual([]);
+  await page.locator("h1").tap();
+  await frame(page);
+  expect(await page.locator(".plot .cross:not([display])").count()).toBe(0);
+});
+
+test("text twice as large still fits", async () => {
+  const large = await launch(["--blink-settings=defaultFontSize=32"]);
+  const { page } = await open({ unknown: 0.03, began: AT - 2000 }, "light", "", {}, large);
+  for (const width of [2400, 1440, 820]) {
+    await page.setViewportSize({ width, height: 1180 });
+    expect.soft(await settled(page), `layout at ${width}`).toEqual([]);
+    await shoot(page, `large-${width}-light`);
+  }
+  await large.close();
 });
