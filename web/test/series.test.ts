@@ -50,6 +50,18 @@ describe("a ring", () => {
     expect([ring.value(12, AT.hit), ring.value(12, AT.refresh), ring.value(12, AT.miss), ring.value(13, AT.hit)]).toEqual([10, 0, 9, 1]);
   });
 
+  it("is another version only when what is drawn changed", () => {
+    const { ring, hear } = following();
+    const versions: number[] = [];
+    hear(1, series({ step: 10, first: 1, newest: 5, incomplete: 4, cells: { 3: [1], 5: [1] } }));
+    [{}, { head: [[4, 1000]] }, { changed: [{ key: [5], values: [1] }] }, { changed: [{ key: [3], values: [1] }] }, { head: [[3, 1]] }].forEach((body, i) => {
+      const before = ring.version;
+      hear(2 + i, body as Body);
+      versions.push(ring.version - before);
+    });
+    expect(versions).toEqual([0, 0, 0, 1, 1]);
+  });
+
   it("skips numbers of the head that it does not know", () => {
     const { ring, hear } = following();
     const body = series({ step: 2, first: 1, newest: 3, incomplete: 3, cells: { 1: [4] } });

@@ -45,7 +45,7 @@ export class Ring {
   coveredMs = 0;
   /** The bucket in which counting began: there is nothing before it. */
   began = 0;
-  /** Grows with each message: what was drawn of an older one is out of date. */
+  /** Grows when what was drawn is out of date: complete buckets changed, or the window moved. */
   version = 0;
   /** The bucket that each slot holds, or -1. */
   #holds: Float64Array;
@@ -70,7 +70,8 @@ export class Ring {
     if (fresh) {
       this.#holds.fill(-1);
     }
-    this.version += 1;
+    const before = this.#edges();
+    let changed = fresh;
     this.step = model.number(0);
     this.newest = model.number(2);
     // More buckets than slots are none of this protocol; the oldest would stand in the places of the newest.
@@ -81,6 +82,7 @@ export class Ring {
     for (const key of fresh ? model.keys() : model.touched) {
       const bucket = Number(key);
       const slot = bucket % this.slots;
+      changed ||= bucket < this.incomplete;
       const values = model.cell(bucket);
       if (values === undefined) {
         if (this.#holds[slot] === bucket) {
@@ -93,6 +95,13 @@ export class Ring {
         }
       }
     }
+    if (changed || this.#edges() !== before) {
+      this.version += 1;
+    }
+  }
+
+  #edges(): string {
+    return `${this.step},${this.first},${this.newest},${this.incomplete},${this.began}`;
   }
 }
 

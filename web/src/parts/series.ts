@@ -68,6 +68,7 @@ export function series(section: HTMLElement, dialog: HTMLDialogElement, changed:
   let frame: Frame | null = null;
   let base: Base = { width: 0, left: LEFT, length: 0, unrecorded: null, gaps: [], scale: 1 };
   let drawnKey = "";
+  let followedKey = "";
   let window = "";
   let ready = false;
 
@@ -160,9 +161,15 @@ export function series(section: HTMLElement, dialog: HTMLDialogElement, changed:
     const { utc, phone, store } = context;
     const picked = pickedIndex();
     const at = picked ?? (frame?.drawn ?? 0) - 1;
+    const time = frame === null || at < 0 ? null : timeOf(frame, at);
+    const old = time !== null && frame !== null && store.asOf - (time + frame.step * 1000) > OLD;
+    const key = `${drawnKey} ${picked} ${utc} ${phone} ${old}`;
+    if (key === followedKey) {
+      return;
+    }
+    followedKey = key;
     const look: Look = (column) => frame?.columns[column][at] ?? NaN;
     const [from, to] = frame === null ? [0, 0] : [timeOf(frame, 0), timeOf(frame, frame.length)];
-    const time = frame === null || at < 0 ? null : timeOf(frame, at);
     const text = (ms: number): string => momentText(ms, to, utc);
     const times = { from: text(from), to: text(to), at: time === null ? "" : text(time) };
     views.forEach(({ panel, chart, svg, number, unit, labels }, i) => {
@@ -174,7 +181,6 @@ export function series(section: HTMLElement, dialog: HTMLDialogElement, changed:
       mark(svg, "aria-label", sentence(panel, frame, at, times));
       drawLabels(labels, seriesOf(panel, frame), look, chart.heights(svg, at), context?.boxes.of(svg.parentElement as Element).height ?? 0, phone);
     });
-    const old = time !== null && frame !== null && store.asOf - (time + frame.step * 1000) > OLD;
     write(moment, old && time !== null ? `at ${text(time)}` : "");
     const data: AxisData = { base, from, to, utc, cross: picked === null || time === null ? null : { index: picked, at: time } };
     select<SVGSVGElement, AxisData>(axisSvg).datum(data).call(axis);
