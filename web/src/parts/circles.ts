@@ -8,7 +8,7 @@ import { VIEW } from "../data/store";
 import { element, find, write } from "../dom";
 import { cut } from "../measure";
 import { type Context, formatOf, pace } from "./context";
-import { perSecond, sinceStart } from "./windows";
+import { perSecond, otherWindow } from "./windows";
 
 /** Pixels for the sites' names at the left, at most this part of the width. */
 const NAMES = 150;
@@ -56,7 +56,7 @@ export function circles(section: HTMLElement, dirty: () => void): { draw(context
       const rate = formatOf(unit)(perSecond(span, view.coveredMs) * value);
       return span !== "total" ? `${rate}/s` : unit === "bytes" ? rate : `${rate} ${unit}`;
     };
-    write(since, sinceStart(shown, window));
+    write(since, otherWindow(shown, window));
     write(note, `area: ${unit}, blue: hits, red: errors above 10\u202f%`);
     const size = boxes.of(box);
     const key = `${size.width},${size.height}`;

@@ -10,7 +10,7 @@ import type { Shown } from "../data/store";
 import { element, find, write } from "../dom";
 import { cut } from "../measure";
 import { type Context, formatOf, pace } from "./context";
-import { perSecond, sinceStart, thisWindow } from "./windows";
+import { perSecond, otherWindow, thisWindow } from "./windows";
 
 export interface RankedOptions {
   section: HTMLElement;
@@ -84,7 +84,7 @@ export function ranked(options: RankedOptions): { draw(context: Context, first: 
 
     const shown = store.view(options.table);
     const view = shown === null ? null : tableView(shown.model);
-    write(since, sinceStart(shown, window));
+    write(since, otherWindow(shown, window));
     const width = boxes.of(box).width;
     const focus = focusedRow(sheet);
     drawTable(context, shown, view, width, focus >= 0);

@@ -15,7 +15,7 @@ import type { Context } from "./context";
 import { crosshair } from "./crosshair";
 import { type Look, type Panel, PANELS, type PanelSeries, sentence, seriesOf } from "./panels";
 import { pointsTable } from "./pointsTable";
-import { thisWindow } from "./windows";
+import { ofWindow, thisWindow } from "./windows";
 
 const SVG = "http://www.w3.org/2000/svg";
 /** Pixels at the usual text size: left of the plot for ticks; above the first plot for a label, above the others. */
@@ -214,12 +214,14 @@ export function series(section: HTMLElement, dialog: HTMLDialogElement, changed:
   }
 
   /** What a panel without marks has to say. */
-  function drawNote({ store, utc, scale, status }: Context): void {
+  function drawNote({ store, window: wanted, utc, scale, status }: Context): void {
     const plot = Math.max(0, base.width - base.left);
     const hatched = frame?.unrecorded === null || frame === null ? 0 : (frame.unrecorded.to / Math.max(1, frame.length)) * plot;
     let text = "";
     if (store.refused(VIEW.series) !== null && frame === null) {
       text = "This engine keeps no time series";
+    } else if (frame !== null && store.series.window !== wanted && !store.asking(VIEW.series)) {
+      text = `No series ${ofWindow(wanted)} is kept,\nthis is the one ${ofWindow(store.series.window ?? "total")}`;
     } else if (frame !== null && frame.drawn > 0 && frame.columns.requests.every((value) => !(value > 0)) && frame.columns.requests.some((value) => value === 0)) {
       text = `No requests ${thisWindow(store.series.window ?? "total")}`;
     } else if (frame !== null && hatched >= WORDS * scale) {

@@ -24,9 +24,16 @@ export function thisWindow(window: Window): string {
   return THIS[window];
 }
 
-/** What a heading adds when its data are since start though another window was asked for. */
-export function sinceStart(shown: Shown | null, wanted: Window): string {
-  return shown?.of.window === "total" && wanted !== "total" ? ", since start" : "";
+/** `of 24 h`, `since start`. */
+export function ofWindow(window: Window): string {
+  const text = WINDOW_CHOICES.find(({ value }) => value === window)?.text ?? window;
+  return window === "total" ? text : `of ${text}`;
+}
+
+/** What a heading adds when its data are of another window than the one asked for: `, since start`. */
+export function otherWindow(shown: Shown | null, wanted: Window): string {
+  const window = shown?.of.window ?? wanted;
+  return window === wanted ? "" : `, ${ofWindow(window)}`;
 }
 
 /** What makes a window's sum a rate; since start it stays a sum. */

@@ -19,6 +19,8 @@ export interface Scene {
   quiet?: boolean;
   /** Windows that tables are kept for. */
   kept?: readonly string[];
+  /** Windows that series are kept for. */
+  keptSeries?: readonly string[];
 }
 
 const WINDOWS: Record<string, [step: number, points: number]> = { "1m": [1, 60], "10m": [2, 300], "1h": [10, 360], "24h": [300, 288] };
@@ -177,7 +179,7 @@ export async function pretend(page: Page, scene: Scene): Promise<{ step(): void 
       if (drop !== undefined) {
         views.delete(drop.view);
       } else if (subscribe !== undefined) {
-        const kept = subscribe.kind === "series" ? undefined : scene.kept;
+        const kept = subscribe.kind === "series" ? scene.keptSeries : scene.kept;
         if (subscribe.window !== undefined && kept !== undefined && !kept.includes(subscribe.window)) {
           route.send(JSON.stringify({ view: subscribe.view, refused: `window ${subscribe.window} is not kept`, allowed: kept }));
           return;

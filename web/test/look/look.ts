@@ -82,6 +82,7 @@ const SCENES: Record<string, [scene: Partial<Scene>, query: string]> = {
   partial: [{ unknown: 0.04, began: AT - 1587, gap: [AT - 600, AT - 520] }, ""],
   idle: [{ quiet: true }, ""],
   refused: [{ kept: ["total"] }, ""],
+  other: [{ keptSeries: ["1m", "10m", "1h"] }, "?w=24h"],
   minute: [{}, "?w=1m"],
   day: [{ began: AT - 70_000 }, "?w=24h&m=bytes"],
   total: [{ began: AT - 9 * 86_400 }, "?w=total"],
