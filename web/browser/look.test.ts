@@ -41,7 +41,7 @@ async function axe({ page }: Visit): Promise<string[]> {
 /** Both checks at every size; phones have a touch screen. */
 async function looks(state: "live" | "guide", host: Awaited<ReturnType<typeof engine>>, colorScheme: (typeof THEMES)[number]): Promise<void> {
   for (const touch of [false, true]) {
-    const there = await open(host, { colorScheme, ...(touch ? { hasTouch: true, isMobile: true, viewport: { width: 390, height: 844 } } : {}) });
+    const there = await open(host, { query: "", colorScheme, ...(touch ? { hasTouch: true, isMobile: true, viewport: { width: 390, height: 844 } } : {}) });
     await until(`the page is ${state}`, async () => (await stateOf(there)) === state);
     await there.page.evaluate(() => document.fonts.ready);
     for (const [width, height] of SIZES.filter(([width]) => width < 600 === touch)) {
@@ -65,10 +65,10 @@ describe("layout, contrast and accessibility", () => {
   }
 
   test("the overview fits one screen, and both columns end together", async () => {
-    const there = await open(await demo());
+    const there = await open(await demo(), { query: "" });
     await until("the page is live", async () => (await stateOf(there)) === "live");
     await until("rows are there", async () => (await there.page.locator("#clients tbody tr").count()) === 10);
-    const ends = await there.page.evaluate(() => ["#clients", "#matrix"].map((id) => document.querySelector(id)?.getBoundingClientRect().bottom ?? 0));
+    const ends = await there.page.evaluate(() => ["#clients", "#series"].map((id) => document.querySelector(id)?.getBoundingClientRect().bottom ?? 0));
     expect(Math.max(...ends)).toBeLessThanOrEqual(900);
     expect(Math.abs((ends[0] ?? 0) - (ends[1] ?? 0))).toBeLessThanOrEqual(24);
   });
@@ -141,7 +141,7 @@ describe("a steady feed", () => {
 
   test.runIf(SHOTS !== undefined)("has its picture taken", async () => {
     const host = await demo();
-    const there = await open(host, { colorScheme: "light" });
+    const there = await open(host, { query: "", colorScheme: "light" });
     await until("the page is live", async () => (await stateOf(there)) === "live");
     const clock = (): Promise<string> => there.page.locator('[data-item="time"] .number').innerText();
     for (let i = 0; i < 180; i += 1) {

@@ -24,7 +24,7 @@ describe("a capture over a socket", () => {
     await there.page.locator('#measures input[value="bytes"]').check({ force: true });
     const bytes = await agree(there, host, { measure: "bytes" });
     expect(bytes.sites.rows.reduce((sum, row) => sum + row.value, bytes.sites.others.value)).toBe(215_790_922);
-    expect(new URL(there.page.url()).search).toBe("?m=bytes");
+    expect(new URL(there.page.url()).search).toBe("?w=total&m=bytes");
   });
 
   test("a page opened later shows the same as one that watched, and nodes are counted while they are connected", async () => {
@@ -169,7 +169,7 @@ describe("far ranks", () => {
     await agree(there, host, { sites: [clicked, 12] });
 
     // The address holds the ranks: rank 5 000 is one link away, and stays right as the feed goes on.
-    const far = await open(host, { query: "?r.clients=5000" });
+    const far = await open(host, { query: "?w=total&r.clients=5000" });
     await agree(far, host, { clients: [5_000, 10] });
     await host.advance(5);
     await agree(far, host, { clients: [5_000, 10] });

@@ -30,7 +30,7 @@ export interface Visit {
 }
 
 export interface VisitOptions extends BrowserContextOptions {
-  /** Query of the page's address. */
+  /** Query of the page's address; by default all since start, which is what the API tells the tests. */
   query?: string;
   /** Console errors that the test itself causes. */
   expected?: RegExp;
@@ -38,7 +38,7 @@ export interface VisitOptions extends BrowserContextOptions {
   chance?: number;
 }
 
-export async function visit(engine: Engine, { query = "", expected, chance, ...options }: VisitOptions = {}): Promise<Visit> {
+export async function visit(engine: Engine, { query = "?w=total", expected, chance, ...options }: VisitOptions = {}): Promise<Visit> {
   browser ??= launch();
   const context = await (await browser).newContext({ viewport: { width: 1440, height: 900 }, locale: "en-GB", timezoneId: "Europe/Berlin", ...options });
   const page = await context.newPage();

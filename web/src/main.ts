@@ -1,6 +1,6 @@
 // The page: joins the connection, what it knows, and the parts that draw it.
 
-import type { Measure } from "./data/protocol";
+import type { Measure, Window } from "./data/protocol";
 import { readSettings, writeSettings, MEASURES, type Settings } from "./data/settings";
 import { Connection, type Clock, type Socket } from "./data/socket";
 import { Store, VIEW } from "./data/store";
@@ -14,7 +14,9 @@ import { choices, keyList, keys, theme } from "./parts/controls";
 import { guide } from "./parts/guide";
 import { notices } from "./parts/notices";
 import { ranked } from "./parts/ranked";
+import { series } from "./parts/series";
 import { statusLine } from "./parts/statusLine";
+import { WINDOW_CHOICES } from "./parts/windows";
 
 /** Without a first word from the engine for this long, the page says that it waits. */
 const PATIENCE = 2_000; // ms
@@ -29,7 +31,15 @@ const clock: Clock = {
   },
 };
 
-const dirty = drawing(draw);
+/** Only the crosshair moved, as far as the next drawing knows. */
+let onlyCross = true;
+const redraw = drawing(() => (onlyCross ? plots.follow() : draw()));
+
+function dirty(): void {
+  onlyCross = false;
+  redraw();
+}
+
 const openedAt = clock.now();
 const store = new Store((text) => connection.send(text), clock.now);
 let settings = readSettings(location.search);
@@ -71,7 +81,8 @@ function set(change: Partial<Settings>): void {
 
 const setMeasure = (measure: Measure): void => set({ measure, sitesFirst: 1, clientsFirst: 1 });
 const status = statusLine(find("#status"), () => set({ utc: !settings.utc }));
-const showWindow = choices(find("#windows"), [{ value: "total", text: "since start" }], () => {});
+const setWindow = (window: Window): void => set({ window, sitesFirst: 1, clientsFirst: 1 });
+const showWindow = choices(find("#windows"), WINDOW_CHOICES, setWindow);
 const showMeasure = choices(
   find("#measures"),
   MEASURES.map((value) => ({ value, text: value })),
@@ -82,6 +93,7 @@ const list = keyList(find<HTMLDialogElement>("#keys"), find("#keys-open"));
 const drawNotices = notices(find("#notices"), (id) => (id === "outdated" ? location.reload() : connection.connect()));
 const announce = announcer(find("#announce"), find("#alarm"));
 const drawGuide = guide(find("#guide"));
+const plots = series(find("#series"), find<HTMLDialogElement>("#points"), redraw, list.letters);
 const sites = ranked({
   section: find("#sites"),
   name: "sites",
@@ -123,14 +135,15 @@ void document.fonts.ready.then(() => {
 });
 
 function draw(): void {
+  onlyCross = true;
   const now = clock.now();
   const time = store.hello === null ? null : store.asOf + (age !== null && age > QUIET ? age : 0);
   const state = connection.state;
   const retryIn = state.phase === "waiting" ? state.retryAt - now : 0;
   const guided = store.status !== null && !store.begun;
-  const { utc, measure } = settings;
+  const { utc, measure, window } = settings;
 
-  showWindow("total");
+  showWindow(window);
   showMeasure(measure);
   mark(document.documentElement, "data-state", store.status === null ? "loading" : guided ? "guide" : "live");
   find("#controls").hidden = guided;
@@ -142,14 +155,19 @@ function draw(): void {
   status.draw({ connection: state, name: store.hello?.name ?? "", status: store.status, rates: store.rates, now: time, age, retryIn, utc });
   const context: Context = {
     store,
+    status: store.status,
     boxes: sizes,
     ruler: texts,
+    window,
     measure,
+    utc,
     scale,
     now,
+    phone: phone.matches,
     still: still.matches,
     rows: { sites: wide.matches ? 30 : 12, clients: wide.matches ? 30 : 10, matrix: phone.matches ? 12 : 20 },
   };
+  plots.draw(context);
   const table = sites.draw(context, settings.sitesFirst);
   clients.draw(context, settings.clientsFirst);
   pairs.draw(context);
@@ -160,6 +178,7 @@ function draw(): void {
     connection: state,
     status: store.status,
     table,
+    window: store.view(VIEW.sites)?.of.window ?? window,
     measure: store.view(VIEW.sites)?.of.measure ?? measure,
     lostAt: lost?.at ?? null,
     lostFor: lost === null ? 0 : now - lost.since,
@@ -177,6 +196,7 @@ store.subscribe({ view: VIEW.status, kind: "status" });
 
 keys(
   {
+    ...Object.fromEntries(WINDOW_CHOICES.map(({ value }, i) => [String(i + 1), () => setWindow(value)])),
     r: () => setMeasure("requests"),
     b: () => setMeasure("bytes"),
     d: toggleTheme,

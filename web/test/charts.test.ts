@@ -133,7 +133,7 @@ describe("rank curve", () => {
 describe("circles", () => {
   const cell = (row: number, column: number, value: number, error = 0) => ({ row, column, value, hit: value / 4, miss: 0, error });
   const items = (...ids: number[]) => ids.map((id) => ({ id, name: `n${id}` }));
-  const view: MatrixView = { total: 10, rows: items(1, 2), columns: items(8, 9), cells: [cell(1, 8, 100), cell(2, 9, 25, 5)] };
+  const view: MatrixView = { coveredMs: 0, total: 10, rows: items(1, 2), columns: items(8, 9), cells: [cell(1, 8, 100), cell(2, 9, 25, 5)] };
 
   function drawn(chart = matrix()): { node: SVGSVGElement; draw(view: MatrixView): Element[] } {
     const node = document.createElementNS("http://www.w3.org/2000/svg", "svg");

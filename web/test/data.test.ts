@@ -66,14 +66,14 @@ describe("names", () => {
 
 describe("the address", () => {
   it("says what differs from the default, in order, and keeps the keys of others", () => {
-    const settings = { measure: "bytes", utc: true, sitesFirst: 13, clientsFirst: 1 } as const;
-    expect(writeSettings(settings, "?x=1&m=requests&x=2")).toBe("?m=bytes&r.sites=13&tz=utc&x=1&x=2");
+    const settings = { window: "10m", measure: "bytes", utc: true, sitesFirst: 13, clientsFirst: 1 } as const;
+    expect(writeSettings(settings, "?x=1&m=requests&x=2&w=24h")).toBe("?w=10m&m=bytes&r.sites=13&tz=utc&x=1&x=2");
     expect(readSettings(writeSettings(settings, ""))).toEqual(settings);
     expect(writeSettings(readSettings(""), "")).toBe("");
   });
 
   it("falls back to the default for bad values", () => {
-    expect(readSettings("?m=lies&tz=mars&r.sites=-4&r.clients=1e9")).toEqual(readSettings(""));
+    expect(readSettings("?w=2h&m=lies&tz=mars&r.sites=-4&r.clients=1e9")).toEqual(readSettings(""));
   });
 });
 
@@ -107,5 +107,17 @@ describe("order of rows", () => {
     order.place(rows(1, 2), 0, false);
     order.reset();
     expect(ids(order.place(rows(2, 1), 1, true))).toEqual([2, 1]);
+  });
+});
+
+describe("time series' numbers", () => {
+  it.each([[0, "0"], [1_500_000, "1.5_M"], [1_000_000, "1_M"], [500_000, "500_k"], [9_500, "9.5_k"], [20, "20"], [0.5, "0.5"]])("tick %d is %s", (value, text) => expect(plain(format.tick(value))).toBe(text));
+  it.each([[0, "0"], [40e9, "40_GB"], [2_500, "2.5_kB"]])("tick of %d bytes is %s", (value, text) => expect(plain(format.tick(value, "B"))).toBe(text));
+  it.each([[1, "1_ms"], [100, "100_ms"], [10_000, "10_s"]])("tick of %d ms is %s", (ms, text) => expect(plain(format.durationTick(ms))).toBe(text));
+  it("set number and unit apart", () => expect([format.apart(format.count(1.7e6)), format.apart("12")]).toEqual([["1.70", "M"], ["12", ""]]));
+  it("say bytes in words", () => expect([format.spokenBytes(49.3e9), format.spokenBytes(12)]).toEqual(["49.3 gigabytes", "12 bytes"]));
+  it("write an axis' moments", () => {
+    const at = Date.UTC(2024, 4, 14, 0, 5, 9);
+    expect((["second", "minute", "weekday", "day"] as const).map((by) => format.axisTime(at, true, by))).toEqual(["00:05:09", "00:05", "Tue", "14 May"]);
   });
 });

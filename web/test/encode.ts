@@ -71,6 +71,26 @@ export function body({ head = [], lists = [], removed = [], changed = [], texts 
   return out;
 }
 
+/** A series' head, and its cells by the number of their bucket; a cell's values beyond those given are 0. */
+export interface SeriesBody {
+  step: number;
+  first: number;
+  newest: number;
+  /** The first bucket that is not complete. */
+  incomplete: number;
+  coveredMs?: number;
+  began?: number;
+  cells?: Record<number, (Number64 | undefined)[]>;
+}
+
+/** The body of a snapshot of a series: both head and cells start from nothing. */
+export function series({ step, first, newest, incomplete, coveredMs = 0, began = 0, cells = {} }: SeriesBody): Body {
+  return {
+    head: [step, first, newest, incomplete, coveredMs, began].map((value, i) => [i, value]),
+    changed: Object.entries(cells).map(([bucket, values]) => ({ key: [Number(bucket)], values })),
+  };
+}
+
 export function message({ type = 1, stream = 1, seq, tick = seq, asOf = 1_000 * seq }: Head, content: Body = {}): Uint8Array<ArrayBuffer> {
   return new Uint8Array([type, stream, seq, tick, asOf].flatMap(varint).concat(body(content)));
 }

@@ -299,6 +299,7 @@ describe("kinds", () => {
     ];
     model.apply(openMessage(message({ seq: 1 }, { lists, changed: [{ key: [4, 2], values: [9, 8, 1, 0] }] })));
     expect(matrixView(model)).toEqual({
+      coveredMs: 0,
       total: 0,
       rows: [{ id: 4, name: "s4" }, { id: 1, name: "s1" }],
       columns: [{ id: 2, name: "c2" }],

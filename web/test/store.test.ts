@@ -7,7 +7,7 @@ import { Store } from "../src/data/store";
 import { type Body, message } from "./encode";
 
 const HELLO: Hello = { version: "0.1.0", protocol: 1, start: "a", now: 1, name: "n" };
-let sent: { subscribe?: { view: number; first?: number }; drop?: { view: number } }[];
+let sent: { subscribe?: { view: number; first?: number; window?: string }; drop?: { view: number } }[];
 let store: Store;
 const hear = (stream: number, seq: number, content: Body = {}, type = seq === 1 ? 1 : 2): void => store.onMessage(openMessage(message({ type, stream, seq }, content)));
 const answer = (view: number, stream: number): void => store.onControl({ type: "stream", view, stream });
@@ -65,9 +65,27 @@ describe("views", () => {
 
   it("say why they were refused", () => {
     store.onHello(HELLO);
-    store.subscribe({ view: 2, kind: "table", window: "1h" });
-    store.onControl({ type: "refused", view: 2, reason: "window 1h is not kept", allowed: ["total"] });
-    expect([store.refused(2), store.asking(2)]).toEqual(["window 1h is not kept", false]);
+    store.subscribe({ view: 2, kind: "table", dimension: "moon" });
+    store.onControl({ type: "refused", view: 2, reason: "dimension moon is not known", allowed: ["site", "client"] });
+    expect([store.refused(2), store.asking(2), sent.length]).toEqual(["dimension moon is not known", false, 1]);
+  });
+
+  it("show data since start in place of a window that is not kept, and try again after each greeting", () => {
+    const asked = { view: 2, kind: "table", window: "1h" } as const;
+    store.onHello(HELLO);
+    store.subscribe(asked);
+    store.onControl({ type: "refused", view: 2, reason: "window 1h is not kept", allowed: ["1m", "total"] });
+    store.subscribe(asked);
+    expect(sent.map(({ subscribe }) => subscribe?.window)).toEqual(["1h", "total"]);
+    answer(2, 10);
+    hear(10, 1);
+    expect([store.view(2)?.of.window, store.refused(2)]).toEqual(["total", null]);
+    store.subscribe({ ...asked, window: "1m" });
+    store.subscribe(asked);
+    expect(sent.map(({ subscribe }) => subscribe?.window).slice(2)).toEqual(["1m", "total"]);
+    store.onHello(HELLO);
+    store.subscribe(asked);
+    expect(sent.at(-1)?.subscribe?.window).toBe("1h");
   });
 
   it("are dropped and asked for anew when a delta is missing", () => {

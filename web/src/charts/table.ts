@@ -31,6 +31,7 @@ export function table() {
   let empty = "";
   let format: (value: number) => string = count;
   let cut: (name: string) => string = (name) => name;
+  let factor = 1;
   let duration = 250; // ms
   const place = local<number>();
 
@@ -62,6 +63,10 @@ export function table() {
     });
   }
 
+  function written(value: number): string {
+    return format(factor * value);
+  }
+
   function drawRow(node: HTMLTableRowElement, row: Placed<TableRow>, i: number, view: TableView | null, most: number): void {
     const [rank, name, bar, value, part] = node.cells;
     const total = view?.total.value ?? 0;
@@ -80,8 +85,8 @@ export function table() {
     write(name as Element, cut(label));
     mark(name as Element, "title", row.left ? `${label}, no longer among these ranks` : label);
     mark(value as Element, "data-value", String(row.value));
-    write(value as Element, (about ? "≈\u202f" : "") + format(row.value));
-    mark(value as Element, "title", about ? `between ${format(row.value)} and ${format(row.value + row.bound)}` : null);
+    write(value as Element, (about ? "≈\u202f" : "") + written(row.value));
+    mark(value as Element, "title", about ? `between ${written(row.value)} and ${written(row.value + row.bound)}` : null);
     write(part as Element, share(row.value, total));
     const error = row.error > ERROR_SHOWN * row.value ? row.error : 0;
     const x = (size: number): number => (BAR * size) / most;
@@ -129,12 +134,12 @@ export function table() {
     const texts = [
       label,
       `rank ${rank}`,
-      `${about ? "about " : ""}${spoken(row.value)} ${unit}`,
+      `${about ? "about " : ""}${spoken(factor * row.value)} ${unit}`,
       ...(total > 0 ? [`${((100 * row.value) / total).toFixed(1)} percent`] : []),
       `${part(row.hit)} hits`,
       `${part(row.error)} errors`,
     ];
-    return about ? `${texts.join(", ")}, at most ${spoken(row.bound)} more` : texts.join(", ");
+    return about ? `${texts.join(", ")}, at most ${spoken(factor * row.bound)} more` : texts.join(", ");
   }
 
   function drawOthers(node: HTMLTableRowElement, view: TableView | null, held: number): void {
@@ -150,8 +155,8 @@ export function table() {
       return;
     }
     write(name as Element, `${view.keysExact ? "" : "≥\u202f"}${exact(others)} ${others === 1 ? "other" : "others"}`);
-    write(bar as Element, view.unheldMost > 0 ? `± at most ${format(view.unheldMost)}` : "");
-    write(value as Element, format(view.others.value));
+    write(bar as Element, view.unheldMost > 0 ? `± at most ${written(view.unheldMost)}` : "");
+    write(value as Element, written(view.others.value));
     write(part as Element, share(view.others.value, view.total.value));
   }
 
@@ -161,6 +166,8 @@ export function table() {
   /** The unit in a row's description, and the text of an empty table. */
   chart.words = (one: string, none: string) => ((unit = one), (empty = none), chart);
   chart.format = (value: (value: number) => string) => ((format = value), chart);
+  /** What values are multiplied with before they are written; their data stay as they are. */
+  chart.factor = (value: number) => ((factor = value), chart);
   chart.cut = (value: (name: string) => string) => ((cut = value), chart);
   chart.duration = (ms: number) => ((duration = ms), chart);
   return chart;

@@ -39,6 +39,24 @@ function digits3(size: number): string {
   return size.toFixed(size >= 99.95 ? 0 : size >= 9.995 ? 1 : 2);
 }
 
+/** A tick's value, without trailing zeros: `1.5 M`, `500 k`, `40 GB`. */
+export function tick(value: number, unit = ""): string {
+  const [digits, prefix] = scaled(value);
+  const short = digits.includes(".") ? digits.replace(/\.?0+$/, "") : digits;
+  return value === 0 || prefix + unit === "" ? short : `${short}${NARROW}${prefix}${unit}`;
+}
+
+/** A tick of time taken: `1 ms`, `10 s`. */
+export function durationTick(ms: number): string {
+  return ms < 1000 ? tick(ms, "ms") : tick(ms / 1000, "s");
+}
+
+/** The number of a text and its unit, to be set apart: `["1.70", "M"]`. */
+export function apart(text: string): [number: string, unit: string] {
+  const at = text.lastIndexOf(NARROW);
+  return at < 0 ? [text, ""] : [text.slice(0, at), text.slice(at + 1)];
+}
+
 /** A whole count in full: `10 012`. */
 export function exact(value: number): string {
   return Math.round(value)
@@ -115,6 +133,21 @@ const CLOCK: Intl.DateTimeFormatOptions = { hour: "2-digit", minute: "2-digit", 
 const CLOCK_LOCAL = new Intl.DateTimeFormat("en-GB", CLOCK);
 const CLOCK_UTC = new Intl.DateTimeFormat("en-GB", { ...CLOCK, timeZone: "UTC" });
 
+/** A moment of a time axis: `14:30`; with its day where that is what changes: `Tue`, `12 May`. */
+export function axisTime(ms: number, utc: boolean, by: "second" | "minute" | "weekday" | "day"): string {
+  return by === "second" ? clock(ms, utc) : AXIS[by][utc ? 1 : 0].format(ms).replace(",", "");
+}
+
+function bothZones(options: Intl.DateTimeFormatOptions): readonly [local: Intl.DateTimeFormat, utc: Intl.DateTimeFormat] {
+  return [new Intl.DateTimeFormat("en-GB", options), new Intl.DateTimeFormat("en-GB", { ...options, timeZone: "UTC" })];
+}
+
+const AXIS = {
+  minute: bothZones({ hour: "2-digit", minute: "2-digit", hourCycle: "h23" }),
+  weekday: bothZones({ weekday: "short" }),
+  day: bothZones({ day: "numeric", month: "short" }),
+} as const;
+
 /** The short name of the zone in which `clock` writes: `CEST`, `UTC`. */
 export function zone(ms: number, utc: boolean): string {
   if (utc) {
@@ -146,4 +179,11 @@ export function spoken(value: number): string {
   return prefix === "" ? digits : `${digits} ${WORDS[prefix] ?? ""}`;
 }
 
+/** Bytes in words: `49.3 gigabytes`. */
+export function spokenBytes(value: number): string {
+  const [digits, prefix] = scaled(value);
+  return `${digits} ${BYTES[prefix] ?? ""}bytes`;
+}
+
+const BYTES: Record<string, string> = { k: "kilo", M: "mega", G: "giga", T: "tera", P: "peta", E: "exa" };
 const WORDS: Record<string, string> = { k: "thousand", M: "million", G: "billion", T: "trillion", P: "quadrillion", E: "quintillion" };

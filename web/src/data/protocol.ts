@@ -9,8 +9,12 @@ export { ProtocolError };
 
 export const PROTOCOL = 1;
 
-export type Kind = "status" | "table" | "rank" | "matrix";
+export type Kind = "status" | "table" | "rank" | "matrix" | "series";
 export type Measure = "requests" | "bytes" | "misses" | "errors" | "time_ms";
+
+/** Spans that end now, shortest first; `total` is since the engine's start. */
+export const WINDOWS = ["1m", "10m", "1h", "24h", "total"] as const;
+export type Window = (typeof WINDOWS)[number];
 
 /** What a view asks for; `view` is the page's own number for it. */
 export interface Subscription {
@@ -18,7 +22,7 @@ export interface Subscription {
   kind: Kind;
   dimension?: string;
   measure?: Measure;
-  window?: string;
+  window?: Window;
   first?: number;
   rows?: number;
   filters?: string[];
@@ -125,6 +129,8 @@ export class Model {
   asOf = 0;
   /** False until the first snapshot. */
   ready = false;
+  /** Keys of the cells that the last message removed or changed; after a snapshot, all there are. */
+  touched: string[] = [];
   #lists: List[] = [];
   #cells = new Map<string, bigint[]>();
 
@@ -147,6 +153,7 @@ export class Model {
       return message.seq <= this.seq ? "old" : "gap";
     }
     const { body } = message;
+    this.touched = [];
     this.#readHead(body);
     this.#readLists(body);
     this.#readCells(body);
@@ -226,7 +233,9 @@ export class Model {
     const pairs = this.kind === "matrix";
     const read = keyReader(body, pairs);
     for (let n = body.count(pairs ? 2 : 1); n > 0; n -= 1) {
-      this.#cells.delete(read());
+      const key = read();
+      this.#cells.delete(key);
+      this.touched.push(key);
     }
     const readChanged = keyReader(body, pairs);
     for (let n = body.count(pairs ? 3 : 2); n > 0; n -= 1) {
@@ -237,6 +246,7 @@ export class Model {
         values = [];
         this.#cells.set(key, values);
       }
+      this.touched.push(key);
       for (let i = 0; mask > 0; i += 1, mask >>= 1) {
         if (mask & 1) {
           values[i] = BigInt.asUintN(64, (values[i] ?? 0n) + body.zigzag());
@@ -330,6 +340,7 @@ export interface MatrixCell extends Bands {
 }
 
 export interface MatrixView {
+  coveredMs: number;
   total: number;
   rows: MatrixItem[];
   columns: MatrixItem[];
@@ -428,7 +439,7 @@ export function matrixView(model: Model): MatrixView {
       }
     }
   }
-  return { total: model.number(1), rows, columns, cells };
+  return { coveredMs: model.number(0), total: model.number(1), rows, columns, cells };
 }
 
 const STATES: readonly NodeState[] = ["live", "lagging", "idle", "silent"];

@@ -1,8 +1,9 @@
-// What one would share lives in the page's address: measure, zone and the first ranks shown. Defaults are left out.
+// What one would share lives in the page's address: window, measure, zone and the first ranks shown. Defaults are left out.
 
-import type { Measure } from "./protocol";
+import { type Measure, type Window, WINDOWS } from "./protocol";
 
 export interface Settings {
+  window: Window;
   measure: Measure;
   utc: boolean;
   sitesFirst: number;
@@ -12,12 +13,13 @@ export interface Settings {
 /** The measures that the page offers now. */
 export const MEASURES: readonly Measure[] = ["requests", "bytes"];
 
-const OWN = ["m", "tz", "r.sites", "r.clients"];
+const OWN = ["w", "m", "tz", "r.sites", "r.clients"];
 
 /** Reads the address's query; bad values fall back to the default. */
 export function readSettings(search: string): Settings {
   const query = new URLSearchParams(search);
   return {
+    window: WINDOWS.find((window) => window === query.get("w")) ?? "1h",
     measure: MEASURES.find((measure) => measure === query.get("m")) ?? "requests",
     utc: query.get("tz") === "utc",
     sitesFirst: rank(query.get("r.sites")),
@@ -33,6 +35,7 @@ export function writeSettings(settings: Settings, search: string): string {
       query.set(key, value);
     }
   };
+  set("w", settings.window, "1h");
   set("m", settings.measure, "requests");
   set("r.sites", String(settings.sitesFirst), "1");
   set("r.clients", String(settings.clientsFirst), "1");

@@ -2,11 +2,12 @@
 //
 // Fed by the connection, read by whoever draws; it never touches the document.
 
-import { type Control, dropText, type Hello, type Message, Model, statusView, type StatusView, subscribeText, type Subscription } from "./protocol";
+import { type Control, dropText, type Hello, type Message, Model, statusView, type StatusView, subscribeText, type Subscription, type Window, WINDOWS } from "./protocol";
 import { Rates } from "./rates";
+import { Series } from "./series";
 
 /** The page's numbers for its views. */
-export const VIEW = { status: 1, sites: 2, clients: 3, sitesRank: 4, clientsRank: 5, matrix: 6 } as const;
+export const VIEW = { status: 1, sites: 2, clients: 3, sitesRank: 4, clientsRank: 5, matrix: 6, series: 7 } as const;
 
 interface View {
   wanted: Subscription;
@@ -16,6 +17,8 @@ interface View {
   /** The model that answers `wanted`, perhaps before its first snapshot. */
   model: Model | null;
   refused: string | null;
+  /** Windows that the engine does not keep for this view, and what it keeps instead. */
+  unkept: Map<Window, Window>;
   /** The newest model with data: that of `wanted`, or until it has some, the one before. */
   shown: Shown | null;
 }
@@ -32,6 +35,7 @@ export class Store {
   hello: Hello | null = null;
   status: StatusView | null = null;
   readonly rates = new Rates();
+  readonly series = new Series();
   /** Milliseconds since the epoch by the engine's clock in its newest message, and when it came by the page's own. */
   asOf = 0;
   heardAt: number | null = null;
@@ -44,11 +48,16 @@ export class Store {
     readonly now: () => number,
   ) {}
 
-  /** Asks for a view, or for something else under its number. */
-  subscribe(wanted: Subscription): void {
-    const view = this.#views.get(wanted.view);
+  /**
+   * Asks for a view, or for something else under its number. In place of a window that the engine refused before it
+   * asks for one that is kept: `view(…).of` says which one the data are of.
+   */
+  subscribe(asked: Subscription): void {
+    const view = this.#views.get(asked.view);
+    const kept = asked.window && view?.unkept.get(asked.window);
+    const wanted = kept === undefined ? asked : { ...asked, window: kept };
     if (view === undefined) {
-      this.#views.set(wanted.view, { wanted, pending: 0, stream: null, model: null, refused: null, shown: null });
+      this.#views.set(wanted.view, { wanted, pending: 0, stream: null, model: null, refused: null, unkept: new Map(), shown: null });
     } else if (JSON.stringify(view.wanted) === JSON.stringify(wanted)) {
       return;
     } else {
@@ -86,9 +95,11 @@ export class Store {
       this.status = null;
       this.begun = false;
       this.rates.reset();
+      this.series.reset();
     }
     for (const [number, view] of this.#views) {
       view.pending = 0;
+      view.unkept.clear();
       view.shown = restarted ? null : view.shown;
       this.#ask(number);
     }
@@ -104,7 +115,7 @@ export class Store {
       return;
     }
     if (control.type === "refused") {
-      view.refused = control.reason;
+      this.#onRefused(view, control.reason, control.allowed);
     } else if (control.type === "stream") {
       view.refused = null;
       view.stream = control.stream;
@@ -127,11 +138,25 @@ export class Store {
         this.#again(view.wanted.view);
       } else if (outcome === "applied") {
         const before = view.shown?.snapshots ?? 0;
+        if (model.kind === "series") {
+          this.series.take(view.wanted.window ?? "total", model, message.snapshot);
+        }
         view.shown = { model, of: view.wanted, snapshots: before + (message.snapshot ? 1 : 0) };
       }
     }
     if (outcome === "applied" && model.kind === "status") {
       this.#onStatus(statusView(model));
+    }
+  }
+
+  /** A window that is not kept gives way to one that is: since start, if there is a choice. */
+  #onRefused(view: View, reason: string, allowed: readonly string[]): void {
+    const { window } = view.wanted;
+    const kept = WINDOWS.findLast((name) => allowed.includes(name));
+    view.refused = reason;
+    if (window !== undefined && kept !== undefined && !allowed.includes(window)) {
+      view.unkept.set(window, kept);
+      this.subscribe(view.wanted);
     }
   }
 

@@ -1,19 +1,24 @@
 // What every part of the page is drawn with.
 
 import { count, bytes } from "../data/format";
-import type { Measure } from "../data/protocol";
+import type { Measure, StatusView, Window } from "../data/protocol";
 import type { Store } from "../data/store";
 import type { boxes, ruler } from "../measure";
 
 export interface Context {
   store: Store;
+  status: StatusView | null;
   boxes: ReturnType<typeof boxes>;
   ruler: ReturnType<typeof ruler>;
+  window: Window;
   measure: Measure;
+  utc: boolean;
   /** The browser's text size, in parts of its usual one: charts grow with it. */
   scale: number;
   /** The page's own clock, milliseconds that never go back. */
   now: number;
+  /** The narrowest layout: one column, heads above their charts. */
+  phone: boolean;
   /** No transitions: the user asked for none. */
   still: boolean;
   /** Rows of a table, rows and columns of the circles. */

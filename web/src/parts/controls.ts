@@ -1,6 +1,6 @@
 // The controls: switches (groups of radio buttons, so one tab stop each and arrows inside), the theme, the list of keys.
 
-import { element, find, mark, write } from "../dom";
+import { element, mark, write } from "../dom";
 
 export interface Choice<T extends string> {
   value: T;
@@ -59,14 +59,16 @@ export function theme(button: HTMLElement): () => void {
 }
 
 const KEYS: readonly (readonly [key: string, does: string])[] = [
+  ["1 to 5", "window, from 1 min to since start"],
   ["r", "measure: requests"],
   ["b", "measure: bytes"],
   ["d", "dark or light"],
-  ["Up, Down", "row in a table; cell in the circles"],
-  ["Left, Right", "rank window by one; cell in the circles"],
+  ["Left, Right", "crosshair by one point (Shift: ten); rank window by one; cell in the circles"],
+  ["Up, Down", "time series; row in a table; cell in the circles"],
   ["PageUp, PageDown", "rank window by one table"],
-  ["Home, End", "rank window to the ends"],
-  ["Esc", "close"],
+  ["Home, End", "crosshair or rank window to the ends"],
+  ["t", "time series as a table"],
+  ["Esc", "close; crosshair away"],
   ["?", "this list"],
 ];
 
@@ -96,7 +98,7 @@ export function keys(actions: Record<string, () => void>, letters: () => boolean
   document.addEventListener("keydown", (event) => {
     const action = actions[event.key];
     const typing = event.target instanceof HTMLInputElement && event.target.type === "text";
-    if (action === undefined || typing || event.ctrlKey || event.altKey || event.metaKey || find<HTMLDialogElement>("#keys").open) {
+    if (action === undefined || typing || event.ctrlKey || event.altKey || event.metaKey || document.querySelector("dialog[open]") !== null) {
       return;
     }
     if (event.key.length > 1 || letters()) {

@@ -2,15 +2,17 @@
 
 import { select } from "d3-selection";
 import * as format from "../data/format";
-import type { StatusView, TableView } from "../data/protocol";
+import type { StatusView, TableView, Window } from "../data/protocol";
 import type { State } from "../data/socket";
 import { element, mark, write } from "../dom";
+import { thisWindow } from "./windows";
 
 export interface NoticeData {
   connection: State;
   status: StatusView | null;
-  /** Any table: its totals are those of all requests, in the measure named. */
+  /** Any table: its totals are those of all requests in the window, in the measure named. */
   table: TableView | null;
+  window: Window;
   measure: string;
   /** When the connection was lost, by the engine's clock; null while it holds or before it first did. */
   lostAt: number | null;
@@ -83,18 +85,20 @@ function list(data: NoticeData): Notice[] {
   return all.length > 0 ? all.slice(0, MOST) : [since(data)];
 }
 
-function since({ status, table, measure, now, utc }: NoticeData): Notice {
+function since({ status, table, window, measure, now, utc }: NoticeData): Notice {
   const notice: Notice = { id: "since", level: "quiet", time: "", text: format.MISSING };
   if (status === null || now === null) {
     return notice;
   }
   const began = `Counting since ${format.clock(status.countingSince, utc)}, for ${format.seconds(Math.max(0, now - status.countingSince)).replace(/\.\d/, "")}`;
   const total = table?.total;
+  const words = thisWindow(window);
+  const span = window === "total" ? "" : `. ${(words[0] ?? "").toUpperCase()}${words.slice(1)}`;
   if (total === undefined || total.value === 0) {
-    return { ...notice, text: `${began}. No requests yet.` };
+    return { ...notice, text: window === "total" ? `${began}. No requests yet.` : `${began}. No requests ${words}.` };
   }
   const size = measure === "bytes" ? `${format.bytes(total.value)} to clients` : `${format.count(total.value)} requests`;
   const known = total.hit + total.miss + total.error;
   const bands = known > 0 ? `; ${format.share(total.hit, known)} served from cache, ${format.share(total.error, known)} failed` : "";
-  return { ...notice, text: `${began}: ${size}${bands}.` };
+  return { ...notice, text: `${began}${span}: ${size}${bands}.` };
 }

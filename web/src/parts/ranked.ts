@@ -7,9 +7,10 @@ import * as format from "../data/format";
 import { StableOrder } from "../data/order";
 import { rankView, type TableRow, tableView, type TableView } from "../data/protocol";
 import type { Shown } from "../data/store";
-import { element } from "../dom";
+import { element, find, write } from "../dom";
 import { cut } from "../measure";
 import { type Context, formatOf, pace } from "./context";
+import { perSecond, otherWindow, thisWindow } from "./windows";
 
 export interface RankedOptions {
   section: HTMLElement;
@@ -31,6 +32,8 @@ export function ranked(options: RankedOptions): { draw(context: Context, first: 
   const sheet = element("table");
   const box = element("div", { class: "table-box" }, sheet);
   const slider = element("div", { class: "rank-curve" });
+  const since = element("span");
+  find("h2", section).append(since);
   section.append(box, slider);
 
   const order = new StableOrder<TableRow>();
@@ -66,7 +69,7 @@ export function ranked(options: RankedOptions): { draw(context: Context, first: 
   }
 
   function draw(context: Context, first: number): TableView | null {
-    const { store, boxes, measure, scale, still } = context;
+    const { store, boxes, measure, window, scale, still } = context;
     const count = context.rows[name];
     const { dimension } = options;
     if (!ready) {
@@ -75,12 +78,13 @@ export function ranked(options: RankedOptions): { draw(context: Context, first: 
       boxes.watch(slider);
     }
     if (!store.asking(options.table)) {
-      store.subscribe({ view: options.table, kind: "table", dimension, measure, window: "total", first, rows: count });
+      store.subscribe({ view: options.table, kind: "table", dimension, measure, window, first, rows: count });
     }
-    store.subscribe({ view: options.rank, kind: "rank", dimension, measure, window: "total" });
+    store.subscribe({ view: options.rank, kind: "rank", dimension, measure, window });
 
     const shown = store.view(options.table);
     const view = shown === null ? null : tableView(shown.model);
+    write(since, otherWindow(shown, window));
     const width = boxes.of(box).width;
     const focus = focusedRow(sheet);
     drawTable(context, shown, view, width, focus >= 0);
@@ -115,9 +119,12 @@ export function ranked(options: RankedOptions): { draw(context: Context, first: 
     box.style.setProperty("--digits", String(digits));
     const room = nameRoom(width, digits, context.scale);
     const value = measure === "bytes" ? "bytes" : "requests";
+    const span = shown?.of.window ?? context.window;
+    const factor = perSecond(span, view?.coveredMs ?? 0);
     rows
-      .heads(options.head, value)
-      .words(value, `No requests since the start`)
+      .heads(options.head, span === "total" ? value : "per s")
+      .words(span === "total" ? value : `${value} per second`, `No requests ${thisWindow(span)}`)
+      .factor(factor)
       .format(formatOf(measure))
       .cut((text) => (room > 0 ? cut(text, (part) => ruler.width(part) <= room) : text))
       .duration(tablePace(shown?.snapshots ?? 0, store.asOf, context.still));
