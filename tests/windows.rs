@@ -209,7 +209,10 @@ fn a_clock_that_is_ahead_does_not_empty_the_windows() {
     assert_eq!((&minute["requests"], &minute["bytes"]), (&10.into(), &12_400.into()));
     program.send(&vectors(now() - 7200));
     program.received(20);
-    for (window, requests) in [("1m", 10), ("10m", 10), ("1h", 10), ("24h", 20), ("total", 20)] {
+    program.send(&vectors(now() - 2 * 86_400));
+    let summary = program.received(30);
+    assert_eq!((&summary["ahead"], &summary["late"]), (&10.into(), &10.into()));
+    for (window, requests) in [("1m", 10), ("10m", 10), ("1h", 10), ("24h", 20), ("total", 30)] {
         assert_eq!(program.json(&format!("/api/v1/summary?window={window}"))["requests"], requests, "{window}");
     }
 }

@@ -129,6 +129,8 @@ struct Sums {
     entries: Entries,
     stream_bytes: u64,
     rejected: Rejected,
+    ahead: u64,
+    late: u64,
 }
 
 /// How busy one worker is.
@@ -284,6 +286,8 @@ impl Run {
             entries: self.sums.entries,
             stream_bytes: self.sums.stream_bytes,
             rejected,
+            ahead: self.sums.ahead,
+            late: self.sums.late,
             accepted: self.config.door.accepted(),
             last_refused: last_refused.map(|last| LastRefused { at: last.at, peer: last.peer, cause: last.cause }),
             complete_to: windows::complete_to(&nodes, now),
@@ -310,6 +314,8 @@ impl Run {
         self.sums.entries.merge(&part.entries);
         self.sums.stream_bytes += part.stream_bytes;
         self.sums.rejected.merge(&part.rejected);
+        self.sums.ahead += part.ahead;
+        self.sums.late += part.late;
         self.tables.add(part);
         if let Some(rollup) = &mut self.rollup {
             let row = |dimension, row: Option<u32>| {

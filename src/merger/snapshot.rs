@@ -26,6 +26,10 @@ pub struct Snapshot {
     pub stream_bytes: u64,
     /// What was turned away.
     pub rejected: Rejected,
+    /// Requests whose time was ahead of now, which count as of now.
+    pub ahead: u64,
+    /// Requests that were too late for any window, which count since the start only.
+    pub late: u64,
     /// Collation connections ever accepted.
     pub accepted: u64,
     /// The last connection that was refused.

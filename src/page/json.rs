@@ -159,6 +159,8 @@ pub fn summary(snapshot: &Snapshot, window: Window) -> Option<Vec<u8>> {
         nodes_connected: usize,
         entries: EntryCounts,
         rejected: ByCause,
+        ahead: u64,
+        late: u64,
         uniques: BTreeMap<&'static str, KeyCount>,
     }
     let (total, covered) = windows::total(snapshot, window)?;
@@ -174,6 +176,8 @@ pub fn summary(snapshot: &Snapshot, window: Window) -> Option<Vec<u8>> {
         nodes_connected: snapshot.nodes.iter().filter(|node| node.connections > 0).count(),
         entries: EntryCounts { received: snapshot.entries.received(), parts: snapshot.entries },
         rejected: by_cause(&snapshot.rejected),
+        ahead: snapshot.ahead,
+        late: snapshot.late,
         uniques,
     }))
 }

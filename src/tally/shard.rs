@@ -42,6 +42,8 @@ struct Pending {
     host: u32,
     site: u32,
     client: Option<u32>,
+    combination: Option<u32>,
+    slot: u8,
 }
 
 /// Whose host an entry counts for, where a reverse proxy maps the one that the client asked for to an origin (spec/statistics.md 1).
@@ -309,8 +311,10 @@ impl Shard {
         entries.requests += 1;
         if !self.slots.is_current(time) {
             self.end_slot(node);
-            let combined = &self.combined;
-            self.slots.enter(time, |number| combined.combination(number));
+            if !self.slots.enter(time) {
+                self.record_batch();
+                self.slots.open(|number| self.combined.combination(number));
+            }
         }
         let increment = increment(has, fields);
         self.sum.record(&increment);
@@ -367,7 +371,6 @@ impl Shard {
         if number.is_none() {
             self.one_by_one(&combination, &increment);
         }
-        self.slots.record(number, &increment);
         let Place { host, site } = self.place(has, fields);
         let client = has.has_client().then(|| {
             let key = fields.client().map_or(&[][..], |address| &address[..]);
@@ -375,7 +378,7 @@ impl Shard {
             self.slots.client(row, || self.clients.hash(key));
             row
         });
-        self.batch.push(Pending { increment, host, site, client });
+        self.batch.push(Pending { increment, host, site, client, combination: number, slot: self.slots.current() });
     }
 
     /// Counts the transactions of the batch, table by table, so that the cache misses of many entries overlap.
@@ -391,6 +394,9 @@ impl Shard {
             }
             self.hosts.record(entry.host, &entry.increment);
             self.sites.record(entry.site, &entry.increment);
+        }
+        for entry in &self.batch {
+            self.slots.record(entry.slot, entry.combination, &entry.increment);
         }
         self.batch.clear();
     }

@@ -20,10 +20,10 @@ pub struct Slot {
 pub enum Place {
     /// In that slot. All times from the second to before the third number (ms) are in it as long as *now* is the same.
     In(Slot, u64, u64),
-    /// In the slot of now, for its clock is ahead.
-    Ahead(Slot),
-    /// In no window any more: only in what is counted since the start.
-    Late,
+    /// In the slot of now, for its clock is ahead. All times from the number on are.
+    Ahead(Slot, u64),
+    /// In no window any more: only in what is counted since the start. All times before the number are.
+    Late(u64),
 }
 
 impl Slot {
@@ -34,7 +34,7 @@ impl Slot {
             Self { start: seconds - seconds % u64::from(width), width }
         };
         if time > now.saturating_add(AHEAD_MS) {
-            return Place::Ahead(at(now, WIDTHS[0].1));
+            return Place::Ahead(at(now, WIDTHS[0].1), now.saturating_add(AHEAD_MS).saturating_add(1));
         }
         let age = now.saturating_sub(time);
         let mut youngest = now.saturating_add(AHEAD_MS);
@@ -47,7 +47,7 @@ impl Slot {
             }
             youngest = from.saturating_sub(1);
         }
-        Place::Late
+        Place::Late(youngest.saturating_add(1))
     }
 }
 
@@ -110,8 +110,14 @@ mod tests {
     fn the_width_follows_the_age() {
         let slot = |time| match Slot::of(time, NOW) {
             Place::In(slot, ..) => Some((slot.start, slot.width)),
-            Place::Ahead(slot) => Some((slot.start, 0)),
-            Place::Late => None,
+            Place::Ahead(slot, from) => {
+                assert_eq!(from, NOW + 10_001);
+                Some((slot.start, 0))
+            }
+            Place::Late(to) => {
+                assert_eq!(to, NOW - 86_400_000);
+                None
+            }
         };
         let cases = [
             (NOW, Some((1_795_460_493, 1))),

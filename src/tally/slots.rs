@@ -78,7 +78,9 @@ fn add_all<K: Copy + PartialEq>(sums: &mut Vec<(K, Counts)>, more: &[(K, Counts)
     }
 }
 
+// Two cache lines, which the processor fetches together.
 #[derive(Clone, Copy, Debug, Default)]
+#[repr(align(128))]
 struct Row {
     counts: Counts,
     /// Among the changed ones.
@@ -88,9 +90,6 @@ struct Row {
 /// A slot that is written to.
 #[derive(Clone, Debug)]
 struct Open {
-    slot: Option<Slot>,
-    /// Grows with each use.
-    used: u64,
     /// By number of the combination.
     rows: Vec<Row>,
     changed: Vec<u32>,
@@ -104,10 +103,8 @@ struct Open {
 }
 
 impl Open {
-    fn new(slot: Option<Slot>) -> Self {
+    fn new() -> Self {
         Self {
-            slot,
-            used: 0,
             rows: Vec::new(),
             changed: Vec::new(),
             others: Counts::default(),
@@ -124,14 +121,14 @@ impl Open {
     }
 
     /// What it holds; it begins anew.
-    fn take(&mut self, combination: impl Fn(u32) -> Combination) -> SlotPart {
+    fn take(&mut self, slot: Option<Slot>, combination: impl Fn(u32) -> Combination) -> SlotPart {
         let mut combinations = Vec::with_capacity(self.changed.len());
         for number in self.changed.drain(..) {
             let row = std::mem::take(&mut self.rows[number as usize]);
             combinations.push((combination(number), row.counts));
         }
         SlotPart {
-            slot: self.slot,
+            slot,
             combinations,
             others: std::mem::take(&mut self.others),
             nodes: std::mem::take(&mut self.nodes),
@@ -155,8 +152,12 @@ impl Open {
 #[derive(Clone, Debug)]
 pub struct Slots {
     open: Vec<Open>,
+    /// Which slots they are, and when they were last gone to; apart, since it is looked through often.
+    places: Vec<(Option<Slot>, u64)>,
     /// The one that is written to.
     current: usize,
+    /// What the current one is to become.
+    wanted: Option<Slot>,
     /// Times (ms) that are in it: from, to.
     from: u64,
     to: u64,
@@ -164,6 +165,8 @@ pub struct Slots {
     uses: u64,
     closed: BTreeMap<Option<Slot>, SlotPart>,
     scratch: Histogram,
+    /// The current entries are ahead of now.
+    is_ahead: bool,
     ahead: u64,
     late: u64,
     /// False if there are no windows.
@@ -173,14 +176,17 @@ pub struct Slots {
 impl Default for Slots {
     fn default() -> Self {
         Self {
-            open: vec![Open::new(None)],
+            open: vec![Open::new()],
+            places: vec![(None, 0)],
             current: 0,
+            wanted: None,
             from: 0,
             to: 0,
             now: 0,
             uses: 0,
             closed: BTreeMap::new(),
             scratch: Histogram::default(),
+            is_ahead: false,
             ahead: 0,
             late: 0,
             is_timed: true,
@@ -207,62 +213,69 @@ impl Slots {
         (self.from..self.to).contains(&time)
     }
 
-    /// Goes to the slot of an entry of that time. `combination` knows what the numbers stand for.
-    #[cold]
-    pub fn enter(&mut self, time: u64, combination: impl Fn(u32) -> Combination) {
+    /// Goes to the slot of an entry of that time; false if that must first be opened with [`Slots::open`].
+    #[inline(never)]
+    pub fn enter(&mut self, time: u64) -> bool {
         let slot = match Slot::of(time, self.now) {
             Place::In(slot, from, to) => {
                 (self.from, self.to) = (from, to);
                 Some(slot)
             }
-            Place::Ahead(slot) => {
-                (self.from, self.to) = (0, 0);
-                self.ahead += 1;
+            Place::Ahead(slot, from) => {
+                (self.from, self.to) = (from, u64::MAX);
                 Some(slot)
             }
-            Place::Late => {
-                (self.from, self.to) = (0, 0);
-                self.late += 1;
+            Place::Late(to) => {
+                (self.from, self.to) = (0, to);
                 None
             }
         };
+        self.is_ahead = self.to == u64::MAX;
         self.uses += 1;
-        self.current = match self.open.iter().position(|open| open.slot == slot) {
-            Some(at) => at,
-            None if self.open.len() < OPEN => {
-                self.open.push(Open::new(slot));
-                self.open.len() - 1
-            }
-            None => self.replace(slot, combination),
+        let Some(at) = self.places.iter().position(|(known, _)| *known == slot) else {
+            self.wanted = slot;
+            return false;
         };
-        self.open[self.current].used = self.uses;
+        self.current = at;
+        self.places[at].1 = self.uses;
+        true
     }
 
-    /// Puts the slot away that has waited longest, and opens another in its place.
-    fn replace(&mut self, slot: Option<Slot>, combination: impl Fn(u32) -> Combination) -> usize {
-        let oldest = self.open.iter().enumerate().min_by_key(|(_, open)| open.used).map_or(0, |(at, _)| at);
-        let open = &mut self.open[oldest];
+    /// Opens the slot that was asked for last, in the place of the one that has waited longest if there is no other. All entries must be
+    /// counted before. `combination` knows what their numbers stand for.
+    #[cold]
+    pub fn open(&mut self, combination: impl Fn(u32) -> Combination) {
+        if self.open.len() < OPEN {
+            self.current = self.open.len();
+            self.open.push(Open::new());
+            self.places.push((self.wanted, self.uses));
+            return;
+        }
+        self.current = self.places.iter().enumerate().min_by_key(|(_, (_, used))| *used).map_or(0, |(at, _)| at);
+        let (place, open) = (&mut self.places[self.current], &mut self.open[self.current]);
+        let slot = std::mem::replace(place, (self.wanted, self.uses)).0;
         if !open.is_empty() {
-            let part = open.take(combination);
+            let part = open.take(slot, combination);
             // Without room it counts as late: since the start only.
             let key = if self.closed.len() < CLOSED || self.closed.contains_key(&part.slot) { part.slot } else { None };
-            if key != part.slot {
-                self.late += part.total().all_requests();
-            }
             match self.closed.get_mut(&key) {
                 Some(sum) => sum.merge(part, &mut self.scratch),
                 None => drop(self.closed.insert(key, SlotPart { slot: key, ..part })),
             }
         }
-        open.slot = slot;
         open.seen.clear();
-        oldest
     }
 
-    /// Counts an entry whose combination has that number; `None`: it is not kept.
+    /// The number of the slot that is written to, for [`Slots::record`].
     #[inline]
-    pub fn record(&mut self, combination: Option<u32>, entry: &Increment) {
-        let Some(open) = self.open.get_mut(self.current) else { return };
+    pub fn current(&self) -> u8 {
+        self.current as u8
+    }
+
+    /// Counts an entry in that slot whose combination has that number; `None`: it is not kept.
+    #[inline]
+    pub fn record(&mut self, slot: u8, combination: Option<u32>, entry: &Increment) {
+        let Some(open) = self.open.get_mut(usize::from(slot)) else { return };
         match combination {
             Some(number) => {
                 if open.rows.len() <= number as usize {
@@ -310,18 +323,24 @@ impl Slots {
     pub fn node(&mut self, node: u32, counts: &Counts) {
         if let Some(open) = self.open.get_mut(self.current) {
             add_all(&mut open.nodes, &[(node, *counts)]);
+            self.ahead += if self.is_ahead { counts.all_requests() } else { 0 };
         }
     }
 
     /// Gives what was counted since the last call, and begins anew.
     pub fn drain(&mut self, combination: impl Fn(u32) -> Combination, mut each: impl FnMut(SlotPart)) {
-        std::mem::take(&mut self.closed).into_values().for_each(&mut each);
-        for open in self.open.iter_mut().filter(|open| !open.is_empty()) {
-            each(open.take(&combination));
+        let closed = std::mem::take(&mut self.closed).into_values();
+        let open = self.open.iter_mut().zip(&self.places).filter(|(open, _)| !open.is_empty());
+        let open = open.map(|(open, (slot, _))| open.take(*slot, &combination));
+        for part in closed.chain(open) {
+            if part.slot.is_none() && self.is_timed {
+                self.late += part.total().all_requests();
+            }
+            each(part);
         }
     }
 
-    /// Entries since the last call that were ahead of now, and that were too late for any window.
+    /// Entries up to the last drain that were ahead of now, and that were too late for any window.
     pub fn take_odd(&mut self) -> (u64, u64) {
         (std::mem::take(&mut self.ahead), std::mem::take(&mut self.late))
     }
@@ -355,11 +374,11 @@ mod tests {
             slots.begin(NOW);
             for (at, (age, number, node, client)) in entries.iter().enumerate() {
                 let time = NOW + 9_000 - age;
-                if !slots.is_current(time) {
-                    slots.enter(time, combination);
+                if !slots.is_current(time) && !slots.enter(time) {
+                    slots.open(combination);
                 }
                 let entry = Increment { band: Band::Miss, bytes: *age, origin_bytes: 0, timed: 1, time_ms: *age / 7 };
-                slots.record((*number > 0).then_some(*number), &entry);
+                slots.record(slots.current(), (*number > 0).then_some(*number), &entry);
                 slots.client(*client, || u64::from(*client) << 40);
                 let mut counts = Counts::default();
                 counts.record(&entry);
@@ -399,8 +418,10 @@ mod tests {
         slots.begin(now);
         let entry = Increment { band: Band::Miss, bytes: 1, origin_bytes: 0, timed: 0, time_ms: 0 };
         for age in 0..2000_u64 {
-            slots.enter(now - age * 43_000, combination);
-            slots.record(Some(1), &entry);
+            if !slots.enter(now - age * 43_000) {
+                slots.open(combination);
+            }
+            slots.record(slots.current(), Some(1), &entry);
         }
         let (mut parts, mut sum, mut late) = (0, 0, 0);
         slots.drain(combination, |part| {
@@ -422,8 +443,8 @@ mod tests {
         slots.begin(1_000_000);
         let mut asked = 0;
         for time in [900_000, 900_500, 901_000] {
-            if !slots.is_current(time) {
-                slots.enter(time, combination);
+            if !slots.is_current(time) && !slots.enter(time) {
+                slots.open(combination);
             }
             slots.client(70, || {
                 asked += 1;

@@ -56,10 +56,10 @@ impl Model {
         let count = self.workers.len();
         let slots = &mut self.workers[worker % count];
         slots.begin(self.now);
-        if !slots.is_current(time) {
-            slots.enter(time, combination);
+        if !slots.is_current(time) && !slots.enter(time) {
+            slots.open(combination);
         }
-        slots.record(Some(entry.status as u32), &entry.increment);
+        slots.record(slots.current(), Some(entry.status as u32), &entry.increment);
         slots.client(entry.client as u32, || entry.client.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let mut counts = Counts::default();
         counts.record(&entry.increment);
@@ -153,7 +153,7 @@ impl Model {
 
     /// Entries that were in some window when they came.
     fn in_windows(&self) -> u64 {
-        let fits = |entry: &&Entry| !matches!(Slot::of(entry.time, entry.seen), Place::Late);
+        let fits = |entry: &&Entry| !matches!(Slot::of(entry.time, entry.seen), Place::Late(_));
         self.entries.iter().filter(fits).filter(|entry| entry.time / 1000 <= self.now / 1000).count() as u64
     }
 
@@ -328,7 +328,8 @@ fn more_combinations_than_are_told_apart_are_others() {
         let combinations = (0..500).map(|number| (combination(round * 400 + number), counts)).collect();
         let mut slots = Slots::default();
         slots.begin(START);
-        slots.enter(START, |_| combination(0));
+        slots.enter(START);
+        slots.open(|_| combination(0));
         slots.node(0, &counts);
         let mut empty = None;
         slots.drain(|_| combination(0), |part| empty = Some(part));
