@@ -13,6 +13,7 @@ pub mod part;
 pub mod rejected;
 pub mod shard;
 pub mod table;
+pub mod windowed;
 
 pub use caps::Caps;
 pub use counts::{Band, Counts, Entries, Measure};
