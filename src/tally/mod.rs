@@ -19,6 +19,7 @@ pub mod slots;
 pub mod table;
 pub mod uniques;
 pub mod varint;
+pub mod windowed;
 
 pub use caps::Caps;
 pub use counts::{Band, Counts, Entries, Increment, Measure};

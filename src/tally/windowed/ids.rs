@@ -1,0 +1,150 @@
+//! Keys by dense number, on the merger's side: what closed buckets and open tables call a key. Numbers that none of them uses are freed.
+
+use hashbrown::HashTable;
+
+/// Spreads a part of a hash over a whole one.
+const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    start: usize,
+    len: u32,
+    /// A part of the hash.
+    tag: u32,
+}
+
+/// Keys of one dimension. A number stays with its key until a sweep that doesn't find it marked.
+#[derive(Clone, Debug, Default)]
+pub struct Ids {
+    index: HashTable<u32>,
+    spans: Vec<Span>,
+    text: Vec<u8>,
+    free: Vec<u32>,
+}
+
+impl Ids {
+    /// The number of a key, given to it if it has none. `hash` is the same for the same key, always.
+    pub fn id(&mut self, key: &[u8], hash: u64) -> u32 {
+        let (spans, text) = (&mut self.spans, &mut self.text);
+        let tag = (hash >> 32) as u32 ^ hash as u32;
+        let same = |id: &u32| {
+            let span = spans[*id as usize];
+            span.tag == tag && &text[span.start..][..span.len as usize] == key
+        };
+        if let Some(&id) = self.index.find(spread(tag), same) {
+            return id;
+        }
+        let span = Span { start: text.len(), len: key.len() as u32, tag };
+        text.extend_from_slice(key);
+        let id = self.free.pop().unwrap_or(spans.len() as u32);
+        match spans.get_mut(id as usize) {
+            Some(free) => *free = span,
+            None => spans.push(span),
+        }
+        self.index.insert_unique(spread(tag), id, |id| spread(spans[*id as usize].tag));
+        id
+    }
+
+    /// The key of a number.
+    ///
+    /// # Panics
+    ///
+    /// If it was never given.
+    pub fn key(&self, id: u32) -> &[u8] {
+        let span = self.spans[id as usize];
+        &self.text[span.start..][..span.len as usize]
+    }
+
+    /// How many keys have a number.
+    pub fn len(&self) -> usize {
+        self.index.len()
+    }
+
+    /// True if none has.
+    pub fn is_empty(&self) -> bool {
+        self.index.is_empty()
+    }
+
+    /// All numbers are below this.
+    pub fn end(&self) -> usize {
+        self.spans.len()
+    }
+
+    /// Frees every number that isn't marked; `marked` is [`Ids::end`] long.
+    pub fn sweep(&mut self, marked: &[bool]) {
+        self.index.retain(|id| marked[*id as usize]);
+        let used = marked.iter().rposition(|&marked| marked).map_or(0, |last| last + 1);
+        self.spans.truncate(used);
+        self.free.clear();
+        for id in (0..used).rev() {
+            if !marked[id] {
+                // The lowest are given first: where numbers lie close, their differences pack well.
+                self.free.push(id as u32);
+            }
+        }
+        let used = |spans: &[Span]| {
+            spans.iter().zip(marked).filter(|(_, marked)| **marked).map(|(span, _)| span.len as usize).sum()
+        };
+        let mut text = Vec::with_capacity(used(&self.spans));
+        for (span, _) in self.spans.iter_mut().zip(marked).filter(|(_, marked)| **marked) {
+            let start = text.len();
+            text.extend_from_slice(&self.text[span.start..][..span.len as usize]);
+            span.start = start;
+        }
+        self.text = text;
+        self.free.shrink_to(2 * self.free.len());
+        self.spans.shrink_to(self.spans.len() + self.spans.len() / 4);
+        let spans = &self.spans;
+        self.index.shrink_to(self.index.len(), |id| spread(spans[*id as usize].tag));
+    }
+
+    /// Bytes of memory.
+    pub fn bytes(&self) -> usize {
+        self.index.allocation_size()
+            + self.spans.capacity() * size_of::<Span>()
+            + self.text.capacity()
+            + self.free.capacity() * 4
+    }
+}
+
+fn spread(tag: u32) -> u64 {
+    u64::from(tag).wrapping_mul(SPREAD)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashMap;
+
+    #[test]
+    fn numbers_stay_with_their_keys_while_these_are_marked() {
+        let hash = |key: &[u8]| key.iter().fold(7_u64, |hash, &byte| hash.wrapping_mul(31) + u64::from(byte));
+        let mut ids = Ids::default();
+        let mut known = HashMap::new();
+        for round in 0..20 {
+            for n in 0..200 {
+                let key = format!("key {}", n * (round + 1)).into_bytes();
+                let id = ids.id(&key, hash(&key));
+                assert_eq!(*known.entry(key.clone()).or_insert(id), id);
+                assert_eq!(ids.key(id), key);
+            }
+            let mut marked = vec![false; ids.end()];
+            known.retain(|_, id| {
+                marked[*id as usize] = *id % 3 != round % 3;
+                marked[*id as usize]
+            });
+            ids.sweep(&marked);
+            assert_eq!(ids.len(), known.len());
+            assert!(known.iter().all(|(key, &id)| ids.key(id) == key));
+        }
+        ids.sweep(&vec![false; ids.end()]);
+        assert_eq!((ids.len(), ids.end(), ids.bytes()), (0, 0, 0));
+    }
+
+    #[test]
+    fn keys_of_one_hash_and_the_empty_key_are_different_keys() {
+        let mut ids = Ids::default();
+        let all: Vec<u32> = [&b""[..], b"a", b"b", b""].iter().map(|key| ids.id(key, 1)).collect();
+        assert_eq!(all, [0, 1, 2, 0]);
+    }
+}

@@ -1,0 +1,157 @@
+//! Workers and a merger of one dimension, driven by tests, and a plain recount of every entry that they got.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, Hasher};
+
+use foldhash::fast::FixedState;
+
+use super::{Bounded, KeyedPart, Level, Levels, Scales, Slot, Window, is_ahead};
+use crate::tally::counts::{Band, Counts, Increment, Measure};
+
+/// When counting begins, within a slot.
+pub const BEGAN: u64 = 1_700_000_001_234;
+
+fn hash(key: &[u8]) -> u64 {
+    let mut hasher = FixedState::default().build_hasher();
+    hasher.write(key);
+    hasher.finish()
+}
+
+/// An entry as it was seen; `time` is that of the bucket it belongs to.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    pub time: u64,
+    pub key: Vec<u8>,
+    pub increment: Increment,
+}
+
+/// Workers and a merger of one dimension, and all entries they got.
+pub struct Engine {
+    pub workers: Vec<Bounded>,
+    pub parts: Vec<KeyedPart>,
+    pub levels: Levels,
+    pub seen: Vec<Seen>,
+    pub now: u64,
+    pub total: Counts,
+}
+
+impl Engine {
+    pub fn new(workers: usize, w: usize, k: usize) -> Self {
+        Self {
+            workers: (0..workers).map(|_| Bounded::new(w)).collect(),
+            parts: vec![KeyedPart::default(); workers],
+            levels: Levels::new(k, BEGAN),
+            seen: Vec::new(),
+            now: BEGAN,
+            total: Counts::default(),
+        }
+    }
+
+    pub fn record(&mut self, worker: usize, time: u64, key: &[u8], increment: Increment) {
+        let slot = Slot::of(time, self.now);
+        self.workers[worker].record(slot, key, hash(key), &increment);
+        self.total.record(&increment);
+        let time = if is_ahead(time, self.now) { self.now } else { time };
+        self.seen.push(Seen { time, key: key.to_vec(), increment });
+    }
+
+    /// Takes the parts of `takes` in that order.
+    pub fn tick(&mut self, now: u64, takes: &[usize]) {
+        self.now = now;
+        self.levels.set_scales(Scales::of(&self.total));
+        self.levels.tick(now);
+        for &worker in takes {
+            self.workers[worker].hand_over(&mut self.parts[worker]);
+            self.workers[worker].set_scales(Scales::of(&self.total));
+            self.levels.add(&self.parts[worker]);
+        }
+    }
+
+    pub fn tick_all(&mut self, now: u64) {
+        let all: Vec<usize> = (0..self.workers.len()).collect();
+        self.tick(now, &all);
+    }
+
+    /// Compares all windows with a recount. All parts were taken.
+    pub fn check(&self) -> usize {
+        let levels = Level::ALL.into_iter().map(|level| {
+            let recount = self.recount(|time| {
+                level == Level::Start
+                    || level.floor(time) >= level.first(self.now) && Level::Minute.floor(time) <= self.now
+            });
+            check(&self.levels.window(level, self.now), &recount, &format!("{level:?}"))
+        });
+        levels.sum()
+    }
+
+    pub fn recount(&self, in_window: impl Fn(u64) -> bool) -> HashMap<&[u8], Counts> {
+        let mut rows = HashMap::<&[u8], Counts>::new();
+        for entry in self.seen.iter().filter(|entry| in_window(entry.time)) {
+            rows.entry(&entry.key).or_default().record(&entry.increment);
+        }
+        rows
+    }
+}
+
+/// Panics unless totals are equal and all bounds hold; says how many rows are exact.
+pub fn check(window: &Window, recount: &HashMap<&[u8], Counts>, name: &str) -> usize {
+    let mut total = Counts::default();
+    recount.values().for_each(|counts| total.merge(counts));
+    assert_eq!(window.total, total, "total of {name}");
+    let mut sum = window.other(&window.rows);
+    let mut missing = recount.clone();
+    let mut exact = 0;
+    for row in &window.rows {
+        sum.merge(&row.counts);
+        let truth = missing.remove(window.key(row)).unwrap_or_else(|| panic!("{name}: a key that never was, or twice"));
+        for measure in Measure::ALL {
+            let (count, error, truth) = (row.counts.measure(measure), row.error(measure), truth.measure(measure));
+            assert!(count <= truth && truth <= count + error, "{name}, {measure:?}: {truth} in {count} + {error}");
+            assert!(error <= window.absent(measure), "{name}, {measure:?}: a row is worse off than none");
+        }
+        exact += usize::from(Measure::ALL.iter().all(|&measure| row.error(measure) == 0));
+    }
+    assert_eq!(sum, total, "rows and other of {name}");
+    for (key, counts) in missing {
+        for measure in Measure::ALL {
+            let (truth, absent) = (counts.measure(measure), window.absent(measure));
+            assert!(truth <= absent, "{name}, {measure:?}: {key:?} is missing with {truth}, at most {absent}");
+        }
+    }
+    exact
+}
+
+/// A small generator (xorshift), so that traces are the same everywhere.
+pub struct Dice(pub u64);
+
+impl Dice {
+    pub fn roll(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    pub fn unit(&mut self) -> f64 {
+        (self.roll() >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    /// A rank below `count`, by Zipf's law of exponent 1, nearly: the logarithm of a rank is uniform.
+    pub fn zipf(&mut self, count: f64) -> u64 {
+        (count + 1.0).powf(self.unit()) as u64 - 1
+    }
+
+    /// What an entry of a key counts: sizes and bands go with the key, mostly.
+    pub fn increment(&mut self, key: u64) -> Increment {
+        let spread = key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+        let bytes = 500 + spread % 20_000 + self.roll() % 1_000;
+        let band = match self.roll() % 100 {
+            0 => Band::Error,
+            1..60 if !spread.is_multiple_of(3) => Band::Fresh,
+            60..65 => Band::Refresh,
+            _ => Band::Miss,
+        };
+        let origin_bytes = if matches!(band, Band::Miss | Band::Refresh) { bytes } else { 0 };
+        Increment { band, bytes, origin_bytes, timed: 1, time_ms: 1 + self.roll() % 300 }
+    }
+}
