@@ -87,7 +87,8 @@ impl Merger {
         let handle = Handle::new(snapshots, commands, watched.clone());
         let mut run = Run {
             tables: Tables::new(&config.caps, config.workers, &config.seed).since(now),
-            rollup: (config.statistics == Statistics::All).then(|| Rollup::new(config.caps.precision)),
+            rollup: (config.statistics == Statistics::All)
+                .then(|| Rollup::new(config.caps.precision, config.caps.combinations)),
             nodes: Nodes::new(config.workers),
             busy: vec![Busy::default(); config.workers],
             table_bytes: vec![0; config.workers],

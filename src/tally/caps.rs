@@ -14,6 +14,8 @@ pub struct Caps {
     pub connection_bytes: usize,
     /// Registers of a sketch of different keys, as a power of two.
     pub precision: u8,
+    /// Combinations of small dimensions that are told apart in one bucket of time.
+    pub combinations: usize,
 }
 
 /// Bytes that a key may take on average: a table whose keys take more refuses new ones early.
@@ -60,15 +62,17 @@ impl Caps {
         let rows = |bytes: usize, row: usize| {
             Dimension::ALL.map(|dimension| (bytes / 1000 * share(dimension) / row).clamp(ROWS_MIN, ROWS_MAX))
         };
+        let (precision, combinations) = match memory >> 20 {
+            ..128 => (PRECISION - 2, 128),
+            128..256 => (PRECISION - 1, 512),
+            _ => (PRECISION, 1024),
+        };
         Self {
             worker_rows: rows(memory / 10 * 3 / workers, WORKER_ROW),
             merger_rows: rows(memory / 20 * 7, MERGER_ROW),
             connection_bytes: memory / 4 / workers,
-            precision: match memory >> 20 {
-                ..128 => 12,
-                128..256 => 13,
-                _ => PRECISION,
-            },
+            precision,
+            combinations,
         }
     }
 }

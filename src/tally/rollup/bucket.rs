@@ -4,9 +4,6 @@ use super::rows::Rows;
 use crate::tally::Counts;
 use crate::tally::histogram::{Histogram, Packed};
 
-/// Combinations told apart in one bucket; those with the fewest requests beyond are in `others`.
-const ROWS_MAX: usize = 1024;
-
 /// Classes of status: none sent, 1xx to 5xx, others.
 pub const CLASSES: usize = 7;
 
@@ -75,23 +72,25 @@ pub struct Addition {
 }
 
 impl Bucket {
-    /// Adds to it.
-    pub fn add(&mut self, more: &Addition, scratch: &mut Histogram) {
-        self.total.merge(&more.total);
+    /// Adds to it; more than `most` combinations are not told apart: those with the fewest requests are in `others`.
+    pub fn add(&mut self, more: &Addition, most: usize, scratch: &mut Histogram) {
+        self.add_shown(more, scratch);
         self.others.merge(&more.others);
         self.combinations = self.combinations.with(&more.combinations);
-        self.trim(ROWS_MAX);
+        self.trim(most);
         self.nodes = self.nodes.with(&more.nodes);
-        for (sum, more) in self.classes.iter_mut().zip(more.classes) {
-            *sum += more;
-        }
-        for (sum, more) in [(&mut self.times, &more.times), (&mut self.sizes, &more.sizes)] {
-            if !more.is_empty() {
-                scratch.merge(sum);
-                scratch.merge(more);
-                *sum = scratch.take();
-            }
-        }
+        add_histogram(&mut self.sizes, &more.sizes, scratch);
+    }
+
+    /// Adds only what a point of a series shows.
+    pub fn add_shown(&mut self, more: &Addition, scratch: &mut Histogram) {
+        self.total.merge(&more.total);
+        self.add_classes(&more.classes);
+        add_histogram(&mut self.times, &more.times, scratch);
+    }
+
+    fn add_classes(&mut self, more: &[u64; CLASSES]) {
+        self.classes.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
     }
 
     /// Leaves the combinations with the most requests, and the others together.
@@ -108,18 +107,11 @@ impl Bucket {
         self.combinations = Rows::pack(rows);
     }
 
-    /// Adds all of another bucket.
-    pub fn merge(&mut self, other: &Self, scratch: &mut Histogram) {
-        let more = Addition {
-            total: other.total,
-            combinations: other.combinations.iter().collect(),
-            others: other.others,
-            nodes: other.nodes.iter().collect(),
-            classes: other.classes,
-            times: other.times.clone(),
-            sizes: other.sizes.clone(),
-        };
-        self.add(&more, scratch);
+    /// Adds what a point of a series shows of another bucket.
+    pub fn merge_shown(&mut self, other: &Self, scratch: &mut Histogram) {
+        self.total.merge(&other.total);
+        self.add_classes(&other.classes);
+        add_histogram(&mut self.times, &other.times, scratch);
         self.see(other.extremes);
     }
 
@@ -134,5 +126,13 @@ impl Bucket {
     /// Bytes of memory.
     pub fn bytes(&self) -> usize {
         self.combinations.bytes() + self.nodes.bytes() + self.times.bytes() + self.sizes.bytes() + size_of::<Self>()
+    }
+}
+
+fn add_histogram(sum: &mut Packed, more: &Packed, scratch: &mut Histogram) {
+    if !more.is_empty() {
+        scratch.merge(sum);
+        scratch.merge(more);
+        *sum = scratch.take();
     }
 }

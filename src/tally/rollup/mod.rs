@@ -63,11 +63,13 @@ pub struct Rollup {
     scratch: Histogram,
     /// Until when buckets are known to be covered, in seconds.
     covered: Option<u64>,
+    /// Combinations told apart in one bucket.
+    combinations_max: usize,
 }
 
 impl Rollup {
-    /// Nothing yet; sketches of clients have that precision ([`Sketch::new`]).
-    pub fn new(precision: u8) -> Self {
+    /// Nothing yet; sketches of clients have that precision ([`Sketch::new`]), and that many combinations are told apart in one bucket.
+    pub fn new(precision: u8, combinations_max: usize) -> Self {
         let history = History {
             levels: LEVELS.map(|(width, keep)| Ring::new(width, keep)),
             clients: CLIENTS.map(|(width, keep)| Ring::new(width, keep)),
@@ -85,6 +87,7 @@ impl Rollup {
             sizes: Histogram::default(),
             scratch: Histogram::default(),
             covered: None,
+            combinations_max,
         }
     }
 
@@ -102,14 +105,14 @@ impl Rollup {
         self.sizes.merge(&addition.sizes);
         Arc::make_mut(&mut self.history.all_clients).merge(&part.clients);
         let Some(Slot { start, width }) = part.slot else { return };
-        let (now, width, scratch) = (now / 1000, u64::from(width), &mut self.scratch);
+        let (now, width, most, scratch) = (now / 1000, u64::from(width), self.combinations_max, &mut self.scratch);
         let [seconds, tens, minutes] = &mut self.history.levels;
         for level in [&mut *seconds, &mut *tens, &mut *minutes] {
             if level.takes(start, width, now) {
-                level.change(start, |bucket| bucket.add(&addition, scratch));
+                level.change(start, |bucket| bucket.add(&addition, most, scratch));
             }
         }
-        self.history.whole.change(start, |bucket| bucket.add(&addition, scratch));
+        self.history.whole.change(start, |bucket| bucket.add_shown(&addition, scratch));
         let (precision, clients) = (self.history.precision, &part.clients);
         let merge = |sketch: &mut Option<Sketch>| {
             sketch.get_or_insert_with(|| Sketch::new(precision)).merge(clients);
@@ -171,7 +174,7 @@ impl Rollup {
         self.forget(now);
         while self.history.whole.len() > POINTS_MAX {
             let (precision, scratch) = (self.history.precision, &mut self.scratch);
-            self.history.whole.widen(|sum, more| sum.merge(more, scratch));
+            self.history.whole.widen(|sum, more| sum.merge_shown(more, scratch));
             self.history.whole_clients.widen(|sum, more| {
                 let mut both = Sketch::new(precision);
                 both.merge(sum);
@@ -229,7 +232,7 @@ fn ascending(rows: &mut Vec<(u32, Counts)>) {
 
 impl Default for History {
     fn default() -> Self {
-        Rollup::new(super::uniques::PRECISION).history
+        Rollup::new(super::uniques::PRECISION, 0).history
     }
 }
 

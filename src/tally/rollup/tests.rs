@@ -49,7 +49,12 @@ struct Model {
 
 impl Model {
     fn new(workers: usize) -> Self {
-        Self { workers: vec![Slots::default(); workers], rollup: Rollup::new(14), entries: Vec::new(), now: START }
+        Self {
+            workers: vec![Slots::default(); workers],
+            rollup: Rollup::new(14, 1024),
+            entries: Vec::new(),
+            now: START,
+        }
     }
 
     fn entry(&mut self, worker: usize, time: u64, entry: Entry) {
@@ -320,7 +325,7 @@ fn the_series_since_the_start_grows_wider_and_keeps_all() {
 
 #[test]
 fn more_combinations_than_are_told_apart_are_others() {
-    let mut rollup = Rollup::new(12);
+    let mut rollup = Rollup::new(12, 1024);
     let mut counts = Counts::default();
     counts.record(&Increment { band: Band::Miss, bytes: 1, origin_bytes: 0, timed: 0, time_ms: 0 });
     for round in 0..4 {
