@@ -72,12 +72,13 @@ pub struct Addition {
 }
 
 impl Bucket {
-    /// Adds to it; more than `most` combinations are not told apart: those with the fewest requests are in `others`.
-    pub fn add(&mut self, more: &Addition, most: usize, scratch: &mut Histogram) {
+    /// Adds to it; of those beyond the `most` combinations that have the most requests only the codes are told apart, whose number
+    /// `of_codes` gives.
+    pub fn add(&mut self, more: &Addition, most: usize, of_codes: impl Fn(u32) -> u32, scratch: &mut Histogram) {
         self.add_shown(more, scratch);
         self.others.merge(&more.others);
         self.combinations = self.combinations.with(&more.combinations);
-        self.trim(most);
+        self.trim(most, of_codes);
         self.nodes = self.nodes.with(&more.nodes);
         add_histogram(&mut self.sizes, &more.sizes, scratch);
     }
@@ -93,17 +94,16 @@ impl Bucket {
         self.classes.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
     }
 
-    /// Leaves the combinations with the most requests, and the others together.
-    fn trim(&mut self, most: usize) {
+    fn trim(&mut self, most: usize, of_codes: impl Fn(u32) -> u32) {
         if self.combinations.iter().count() <= most {
             return;
         }
         let mut rows: Vec<(u32, Counts)> = self.combinations.iter().collect();
         rows.sort_unstable_by_key(|(number, counts)| (std::cmp::Reverse(counts.all_requests()), *number));
-        for (_, counts) in rows.drain(most..) {
-            self.others.merge(&counts);
+        for (number, _) in &mut rows[most..] {
+            *number = of_codes(*number);
         }
-        rows.sort_unstable_by_key(|(number, _)| *number);
+        super::ascending(&mut rows);
         self.combinations = Rows::pack(rows);
     }
 

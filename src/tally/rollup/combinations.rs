@@ -5,9 +5,9 @@ use std::hash::BuildHasher;
 use hashbrown::HashTable;
 
 use crate::tally::Dimension;
-use crate::tally::table::Seed;
+use crate::tally::table::{REFUSED, Seed};
 
-/// Combinations that are told apart; entries with further ones are in the totals only.
+/// Combinations that are told apart; of further ones only the codes are, up to as many again.
 const COMBINATIONS_MAX: usize = 16 * 1024;
 
 /// One value of each small dimension that an entry has; methods and types are the merger's rows.
@@ -35,6 +35,11 @@ pub enum Value {
 }
 
 impl Values {
+    /// The same codes; method and type are not told apart.
+    fn codes(self) -> Self {
+        Self { method: self.method.map(|_| REFUSED), content_type: self.content_type.map(|_| REFUSED), ..self }
+    }
+
     /// The value of that dimension; `None` if the entry lacks it, or it is no small one.
     pub fn of(&self, dimension: Dimension) -> Option<Value> {
         match dimension {
@@ -54,28 +59,46 @@ pub struct Combinations {
     seed: Seed,
     index: HashTable<u32>,
     values: Vec<Values>,
+    /// By number, the number of the combination that has the same codes only.
+    codes: Vec<u32>,
 }
 
 impl Combinations {
     /// The number of a combination that is known.
     pub fn find(&self, values: &Values) -> Option<u32> {
-        let Self { seed, index, values: known } = self;
+        let Self { seed, index, values: known, .. } = self;
         index.find(hash(seed, values), |&number| known[number as usize] == *values).copied()
     }
 
-    /// The number of a combination; `None` if there is no room for another.
+    /// The number of a combination, or of its codes if there is no room for another; `None` if there is none for those either.
     pub fn number(&mut self, values: Values) -> Option<u32> {
         if let Some(number) = self.find(&values) {
             return Some(number);
         }
-        let Self { seed, index, values: known } = self;
-        if known.len() >= COMBINATIONS_MAX {
-            return None;
+        let codes = values.codes();
+        let of_codes = match self.find(&codes) {
+            Some(number) => number,
+            None if self.values.len() >= 2 * COMBINATIONS_MAX => return None,
+            None => self.insert(codes, self.values.len() as u32),
+        };
+        if codes == values || self.values.len() >= COMBINATIONS_MAX {
+            return Some(of_codes);
         }
+        Some(self.insert(values, of_codes))
+    }
+
+    fn insert(&mut self, values: Values, codes: u32) -> u32 {
+        let Self { seed, index, values: known, .. } = self;
         let number = known.len() as u32;
         known.push(values);
+        self.codes.push(codes);
         index.insert_unique(hash(seed, &values), number, |&number| hash(seed, &known[number as usize]));
-        Some(number)
+        number
+    }
+
+    /// The number of the combination that has the same codes only.
+    pub fn of_codes(&self, number: u32) -> u32 {
+        self.codes.get(number as usize).copied().unwrap_or(number)
     }
 
     /// What a number stands for.
@@ -95,7 +118,7 @@ impl Combinations {
 
     /// Bytes of memory.
     pub fn bytes(&self) -> usize {
-        self.index.allocation_size() + self.values.capacity() * size_of::<Values>()
+        self.index.allocation_size() + self.values.capacity() * size_of::<Values>() + self.codes.capacity() * 4
     }
 }
 
@@ -117,12 +140,15 @@ mod tests {
             method: Some(3),
             content_type: None,
         };
-        assert_eq!([200, 404, 200].map(|status| combinations.number(values(status))), [Some(0), Some(1), Some(0)]);
-        for status in 0..COMBINATIONS_MAX as i64 + 5 {
+        assert_eq!([200, 404, 200].map(|status| combinations.number(values(status))), [Some(1), Some(3), Some(1)]);
+        assert_eq!([0, 1, 2, 3].map(|number| combinations.of_codes(number)), [0, 0, 2, 2]);
+        for status in 0..2 * COMBINATIONS_MAX as i64 {
             combinations.number(values(status));
         }
-        assert_eq!((combinations.len(), combinations.number(values(-1))), (COMBINATIONS_MAX, None));
-        let kept = combinations.values(1).unwrap();
+        assert_eq!((combinations.len(), combinations.number(values(-1))), (2 * COMBINATIONS_MAX, None));
+        let late = combinations.number(values(COMBINATIONS_MAX as i64)).unwrap();
+        assert_eq!(combinations.of_codes(late), late, "only codes are told apart");
+        let kept = combinations.values(3).unwrap();
         let of = [Dimension::Status, Dimension::Route, Dimension::Method, Dimension::Site].map(|which| kept.of(which));
         assert_eq!(of, [Some(Value::Code(404)), None, Some(Value::Row(3)), None]);
     }

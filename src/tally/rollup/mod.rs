@@ -106,10 +106,12 @@ impl Rollup {
         Arc::make_mut(&mut self.history.all_clients).merge(&part.clients);
         let Some(Slot { start, width }) = part.slot else { return };
         let (now, width, most, scratch) = (now / 1000, u64::from(width), self.combinations_max, &mut self.scratch);
-        let [seconds, tens, minutes] = &mut self.history.levels;
-        for level in [&mut *seconds, &mut *tens, &mut *minutes] {
+        let combinations = &self.history.combinations;
+        for level in &mut self.history.levels {
             if level.takes(start, width, now) {
-                level.change(start, |bucket| bucket.add(&addition, most, scratch));
+                level.change(start, |bucket| {
+                    bucket.add(&addition, most, |number| combinations.of_codes(number), scratch);
+                });
             }
         }
         self.history.whole.change(start, |bucket| bucket.add_shown(&addition, scratch));

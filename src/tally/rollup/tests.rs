@@ -324,13 +324,18 @@ fn the_series_since_the_start_grows_wider_and_keeps_all() {
 }
 
 #[test]
-fn more_combinations_than_are_told_apart_are_others() {
-    let mut rollup = Rollup::new(12, 1024);
+fn of_combinations_beyond_those_told_apart_the_codes_are() {
+    let mut rollup = Rollup::new(12, 100);
     let mut counts = Counts::default();
     counts.record(&Increment { band: Band::Miss, bytes: 1, origin_bytes: 0, timed: 0, time_ms: 0 });
     for round in 0..4 {
-        let combination = |number| Combination { status: Some(number), ..combination(0) };
-        let combinations = (0..500).map(|number| (combination(round * 400 + number), counts)).collect();
+        // Few codes, many types: some of them in every round.
+        let combination = |number: u32| Combination {
+            status: Some(i64::from(number % 7)),
+            content_type: Some(if number < 50 { number } else { round * 400 + number }),
+            ..combination(0)
+        };
+        let combinations = (0..500).map(|number| (combination(number), counts)).collect();
         let mut slots = Slots::default();
         slots.begin(START);
         slots.enter(START);
@@ -343,11 +348,15 @@ fn more_combinations_than_are_told_apart_are_others() {
     }
     let history = rollup.history();
     let span = history.window(Window::Minute, START).unwrap();
+    let sum = |rows: &[(Value, Counts)]| rows.iter().map(|(_, counts)| counts.all_requests()).sum::<u64>();
     let (rows, others) = history.by_value(span, Dimension::Status);
-    let kept: u64 = rows.iter().map(|(_, counts)| counts.all_requests()).sum();
-    assert_eq!(kept + others.all_requests(), 2000);
-    assert_eq!(history.sum(span, START, START).total.all_requests(), 2000);
-    assert!(rows.len() <= 1024 && !others.is_empty(), "{}", rows.len());
-    let one = rows.iter().find(|(value, _)| *value == Value::Code(450)).unwrap();
-    assert_eq!(one.1.all_requests(), 2, "those with more are kept");
+    assert_eq!((rows.len(), sum(&rows), others.all_requests()), (7, 2000, 0), "codes are exact");
+    let (rows, others) = history.by_value(span, Dimension::Type);
+    assert_eq!((sum(&rows), others.all_requests()), (2000, 0));
+    assert!(rows.len() <= 108, "{}", rows.len());
+    let of = |row: u32| {
+        rows.iter().find(|(value, _)| *value == Value::Row(row)).map_or(0, |(_, counts)| counts.all_requests())
+    };
+    assert!(of(crate::tally::table::REFUSED) > 1000);
+    assert_eq!(of(7), 4, "those with more are kept");
 }
