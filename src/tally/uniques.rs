@@ -77,6 +77,14 @@ impl Sketch {
                 self.raise(hash);
             }
         }
+        if other.precision == self.precision {
+            // Without a branch, so that many registers are compared at once.
+            self.registers
+                .iter_mut()
+                .zip(&other.registers)
+                .for_each(|(register, run)| *register = (*register).max(*run));
+            return;
+        }
         let shift = other.precision.saturating_sub(self.precision);
         for (at, &run) in other.registers.iter().enumerate().filter(|(_, run)| **run > 0) {
             // The bits of the index that are too many are the first of the run.
@@ -90,10 +98,11 @@ impl Sketch {
 
     /// How many, and whether that is exact: the same for the same keys, however they came.
     pub fn count(&self) -> (u64, bool) {
-        let mut tidy = self.clone();
-        if self.registers.is_empty() {
-            tidy.tidy();
+        if !self.registers.is_empty() {
+            return (self.estimate().round() as u64, false);
         }
+        let mut tidy = self.clone();
+        tidy.tidy();
         match tidy.registers.is_empty() {
             true => (tidy.few.len() as u64, true),
             false => (tidy.estimate().round() as u64, false),
@@ -103,10 +112,14 @@ impl Sketch {
     fn estimate(&self) -> f64 {
         let m = self.registers.len() as f64;
         let q = 64 - usize::from(self.precision);
-        let mut by_run = vec![0_u32; q + 2];
-        for &run in &self.registers {
-            by_run[usize::from(run).min(q + 1)] += 1;
+        // Four counts of each run, since neighbours are often the same.
+        let mut counts = [[0_u32; 64]; 4];
+        for runs in self.registers.chunks_exact(4) {
+            for (counts, &run) in counts.iter_mut().zip(runs) {
+                counts[usize::from(run & 63)] += 1;
+            }
         }
+        let by_run: Vec<u32> = (0..q + 2).map(|run| counts.iter().map(|counts| counts[run]).sum()).collect();
         let mut z = m * tau(1.0 - f64::from(by_run[q + 1]) / m);
         for &count in by_run[1..=q].iter().rev() {
             z = 0.5 * (z + f64::from(count));
