@@ -23,6 +23,7 @@ use super::State;
 use super::hub::{CannotOpen, Lease};
 use super::meters::{Browsing, Limit};
 use super::stream::{self, Control, Refused};
+use crate::tally::Window;
 
 /// How often a browser is asked whether it is there.
 const PING: Duration = Duration::from_secs(15);
@@ -230,7 +231,8 @@ impl Browser {
             opened = state.hub.open(subscription) => opened,
             () = state.closed() => Err(CannotOpen::Stopped),
         };
-        opened.map(Arc::new).map_err(|error| Refused::new(error.to_string(), [""; 0]))
+        let allowed = |error| if error == CannotOpen::NoWindows { vec![Window::Total.name()] } else { vec![] };
+        opened.map(Arc::new).map_err(|error| Refused::new(error.to_string(), allowed(error)))
     }
 
     fn drop_view(&mut self, view: u16) {

@@ -70,6 +70,9 @@ pub enum CannotOpen {
     /// The engine is on its way down.
     #[error("the engine is stopping")]
     Stopped,
+    /// Asked for by time, where nothing is kept by it.
+    #[error("nothing is kept by time with --statistics base")]
+    NoWindows,
     /// Too many different views.
     #[error("the limit streams ({STREAMS} different views) is reached; show something that is shown already")]
     Streams,
@@ -153,7 +156,7 @@ impl Hub {
             if window != Window::Total {
                 let of_window = |table: &Arc<Table>| windows::table(&scene.snapshot, table.dimension, window);
                 let tables = scene.tables.iter().filter_map(of_window).collect::<Vec<_>>();
-                // Only windows that are kept are subscribed to; without them nothing is shown.
+                // Only windows that are kept can be opened.
                 if tables.len() < scene.tables.len() {
                     return;
                 }
@@ -175,6 +178,9 @@ impl Hub {
     ///
     /// If the engine stops, or too many views are open.
     pub async fn open(self: &Arc<Self>, subscription: Subscription) -> Result<Lease, CannotOpen> {
+        if subscription.needs_history() && self.handle.snapshot().history.is_none() {
+            return Err(CannotOpen::NoWindows);
+        }
         let lease = self.lease(subscription)?;
         if locked(&lease.channel.newest).shown.stand.seq == 0 {
             self.advance(&lease.channel, self.handle.snapshot()).await.map_err(|Stopped| CannotOpen::Stopped)?;

@@ -11,8 +11,8 @@ pub struct Query {
 }
 
 impl Query {
-    /// Parses `query`, which may hold the parameters `known`, besides `window`. `filter`, and `from` and `to` where they are not known, get a
-    /// text of their own.
+    /// Parses `query`, which may hold the parameters `known`, besides `window`. `filter`, `from` and `to`, which no answer has yet, are
+    /// refused with a text of their own.
     ///
     /// # Errors
     ///
@@ -30,7 +30,7 @@ impl Query {
             if name == "filter" {
                 return Err(Refusal::bad("filters are not kept by this version; leave out filter=", NOTHING));
             }
-            if (name == "from" || name == "to") && !known.contains(&name.as_str()) {
+            if name == "from" || name == "to" {
                 return Err(Refusal::bad(
                     format!("no intervals are kept by this version; leave out {name}="),
                     ["window=total"],

@@ -166,6 +166,15 @@ impl Packed {
         })
     }
 
+    /// Adds all of `other`, by way of an empty histogram, which is empty again afterwards.
+    pub fn add(&mut self, other: &Self, scratch: &mut Histogram) {
+        if !other.is_empty() {
+            scratch.merge(self);
+            scratch.merge(other);
+            *self = scratch.take();
+        }
+    }
+
     /// True without an entry.
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()

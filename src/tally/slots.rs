@@ -50,11 +50,8 @@ impl SlotPart {
         add_all(&mut self.combinations, &other.combinations);
         add_all(&mut self.nodes, &other.nodes);
         self.others.merge(&other.others);
-        for (sum, more) in [(&mut self.times, &other.times), (&mut self.sizes, &other.sizes)] {
-            scratch.merge(sum);
-            scratch.merge(more);
-            *sum = scratch.take();
-        }
+        self.times.add(&other.times, scratch);
+        self.sizes.add(&other.sizes, scratch);
         self.clients.merge(&other.clients);
     }
 

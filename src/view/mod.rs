@@ -73,6 +73,11 @@ impl Subscription {
         }
     }
 
+    /// True for what is kept by entry time only.
+    pub fn needs_history(&self) -> bool {
+        matches!(self, Self::Series { .. }) || self.window() != Window::Total
+    }
+
     /// The tables that it needs, in the order in which [`View::advance`] takes them.
     pub fn dimensions(&self) -> Vec<Dimension> {
         match self {

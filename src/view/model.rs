@@ -5,6 +5,8 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use crate::tally::varint::write as varint;
+
 /// One row of a list: the stream's own number of it, and its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
@@ -199,15 +201,6 @@ pub fn message(kind: Type, stand: &Stand, body: &[u8]) -> Vec<u8> {
     }
     out.extend_from_slice(body);
     out
-}
-
-/// Unsigned LEB128: 7 bits a byte, lowest first, high bit: more follow.
-fn varint(mut number: u64, out: &mut Vec<u8>) {
-    while number >= 0x80 {
-        out.push(number as u8 | 0x80);
-        number >>= 7;
-    }
-    out.push(number as u8);
 }
 
 /// The difference modulo 2^64, zigzag coded.

@@ -34,6 +34,8 @@ struct Rig {
     watched: Watched,
     tables: Tables,
     tick: u64,
+    /// As with `--statistics base`.
+    without_history: bool,
 }
 
 impl Rig {
@@ -86,6 +88,7 @@ impl Rig {
             watched: Watched::default(),
             tables: Tables::default(),
             tick: 0,
+            without_history: false,
         }
     }
 
@@ -99,6 +102,7 @@ impl Rig {
     fn tick(&mut self, tables: Vec<Table>) {
         self.tick += 1;
         let mut snapshot = sample::snapshot(self.tick, tables);
+        snapshot.history.take_if(|_| self.without_history);
         snapshot.nodes = vec![
             sample::node(0, "edge-01", NodeState::Live, Some(1500)),
             sample::node(1, "ed\"ge\\\n-02", NodeState::Silent, None),

@@ -441,3 +441,17 @@ fn a_driven_second_reaches_the_views_before_the_next() {
     merger.stop();
     assert_eq!(browser.close_code(), Some(CloseCode::Away));
 }
+
+#[test]
+fn without_windows_what_is_by_time_is_refused() {
+    let mut rig = Rig::new();
+    rig.without_history = true;
+    rig.tick(vec![sites(&[("a", 5)])]);
+    let mut browser = Browser::open(&rig);
+    for kind in [r#""kind": "series", "window": "1h""#, r#""kind": "table", "dimension": "status", "window": "1m""#] {
+        browser.send(&format!(r#"{{"subscribe": {{"view": 3, {kind}}}}}"#));
+        let refused = browser.text();
+        assert_eq!(refused["allowed"], serde_json::json!(["total"]), "{refused}");
+        assert!(refused["refused"].as_str().unwrap().contains("--statistics base"));
+    }
+}

@@ -23,9 +23,12 @@ impl Extremes {
         Self { requests: (requests, requests), bytes: (bytes, bytes) }
     }
 
-    /// Of both together.
-    #[must_use]
-    pub fn and(self, other: Self) -> Self {
+    /// Of all together.
+    pub fn of_all(all: impl IntoIterator<Item = Self>) -> Option<Self> {
+        all.into_iter().reduce(Self::and)
+    }
+
+    fn and(self, other: Self) -> Self {
         let both = |a: (u64, u64), b: (u64, u64)| (a.0.max(b.0), a.1.min(b.1));
         Self { requests: both(self.requests, other.requests), bytes: both(self.bytes, other.bytes) }
     }
@@ -80,14 +83,14 @@ impl Bucket {
         self.combinations = self.combinations.with(&more.combinations);
         self.trim(most, of_codes);
         self.nodes = self.nodes.with(&more.nodes);
-        add_histogram(&mut self.sizes, &more.sizes, scratch);
+        self.sizes.add(&more.sizes, scratch);
     }
 
     /// Adds only what a point of a series shows.
     pub fn add_shown(&mut self, more: &Addition, scratch: &mut Histogram) {
         self.total.merge(&more.total);
         self.add_classes(&more.classes);
-        add_histogram(&mut self.times, &more.times, scratch);
+        self.times.add(&more.times, scratch);
     }
 
     fn add_classes(&mut self, more: &[u64; CLASSES]) {
@@ -111,28 +114,17 @@ impl Bucket {
     pub fn merge_shown(&mut self, other: &Self, scratch: &mut Histogram) {
         self.total.merge(&other.total);
         self.add_classes(&other.classes);
-        add_histogram(&mut self.times, &other.times, scratch);
+        self.times.add(&other.times, scratch);
         self.see(other.extremes);
     }
 
     /// Seconds inside had these extremes.
     pub fn see(&mut self, extremes: Option<Extremes>) {
-        self.extremes = match (self.extremes, extremes) {
-            (Some(a), Some(b)) => Some(a.and(b)),
-            (a, b) => a.or(b),
-        };
+        self.extremes = Extremes::of_all(self.extremes.into_iter().chain(extremes));
     }
 
     /// Bytes of memory.
     pub fn bytes(&self) -> usize {
         self.combinations.bytes() + self.nodes.bytes() + self.times.bytes() + self.sizes.bytes() + size_of::<Self>()
-    }
-}
-
-fn add_histogram(sum: &mut Packed, more: &Packed, scratch: &mut Histogram) {
-    if !more.is_empty() {
-        scratch.merge(sum);
-        scratch.merge(more);
-        *sum = scratch.take();
     }
 }

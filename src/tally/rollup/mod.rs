@@ -91,8 +91,8 @@ impl Rollup {
         }
     }
 
-    /// Adds what one worker counted in one slot. `number` gives the number of a worker's combination, and `node` the row of a worker's
-    /// node, `None` where they are not told apart. `now` is in ms.
+    /// Adds what one worker counted in one slot. `values` gives what a worker's combination stands for at the merger, and `node` the
+    /// merger's row of a worker's node, `None` where that is not told apart. `now` is in ms.
     pub fn add(
         &mut self,
         part: &SlotPart,

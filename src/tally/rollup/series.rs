@@ -72,7 +72,7 @@ impl History {
     /// Extremes of the seconds of an interval that are still told apart.
     fn extremes(&self, start: u64, step: u64) -> Option<Extremes> {
         let seconds = self.levels[0].range(start, start + step);
-        seconds.map(|(_, bucket)| Extremes::of(&bucket.total)).reduce(Extremes::and)
+        Extremes::of_all(seconds.map(|(_, bucket)| Extremes::of(&bucket.total)))
     }
 }
 
@@ -93,7 +93,7 @@ impl Merge {
             *sum += more;
         }
         self.times.push(bucket.times.clone());
-        self.extremes = both(self.extremes, bucket.extremes);
+        self.extremes = Extremes::of_all(self.extremes.into_iter().chain(bucket.extremes));
     }
 
     fn take(&mut self, history: &History, step: u64) -> Option<Point> {
@@ -108,14 +108,7 @@ impl Merge {
                 sum.take().percentiles(PARTS)
             }
         };
-        let extremes = both(extremes, history.extremes(start, step));
+        let extremes = Extremes::of_all(extremes.into_iter().chain(history.extremes(start, step)));
         Some(Point { start, total, classes, times, clients: 0, extremes })
-    }
-}
-
-fn both(a: Option<Extremes>, b: Option<Extremes>) -> Option<Extremes> {
-    match (a, b) {
-        (Some(a), Some(b)) => Some(a.and(b)),
-        (a, b) => a.or(b),
     }
 }

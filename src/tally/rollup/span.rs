@@ -1,4 +1,4 @@
-//! Sums over a window, or over any interval that is kept.
+//! Sums over a window.
 
 use super::combinations::Value;
 use super::{Bucket, History};
@@ -39,14 +39,6 @@ impl History {
         Some(Span { level, from: self.levels[level].start_of(now.saturating_sub(width)), to: now + 1 })
     }
 
-    /// The finest buckets that are kept for all of an interval (Unix seconds): those that it touches. `None` if it begins before all.
-    pub fn interval(&self, from: u64, to: u64, now: u64) -> Option<Span> {
-        let now = now / 1000;
-        let oldest = [600, 3600, 24 * 3600];
-        let level = (0..oldest.len()).find(|&level| from.saturating_add(oldest[level]) >= now)?;
-        Some(Span { level, from: self.levels[level].start_of(from), to: to.max(from + 1).min(now + 1) })
-    }
-
     fn buckets(&self, span: Span) -> impl Iterator<Item = (u64, &Bucket)> {
         self.levels[span.level].range(span.from, span.to)
     }
@@ -54,20 +46,16 @@ impl History {
     /// What a span covers at `now`, when counting has gone on since `started` (ms).
     pub fn sum(&self, span: Span, now: u64, started: u64) -> Sum {
         let width = self.levels[span.level].width() * 1000;
-        let mut sum = Sum { from: now, ..Sum::default() };
-        let mut covered = 0;
+        let (mut total, mut first, mut covered) = (Counts::default(), None, 0);
         for (start, bucket) in self.buckets(span) {
-            sum.total.merge(&bucket.total);
+            total.merge(&bucket.total);
             let (start, end) = (start * 1000, (start * 1000 + width).min(now));
-            // Counting began inside this bucket, unless there is something older.
-            let begin = if sum.from == now && started < end { start.max(started) } else { start };
-            if sum.from == now {
-                sum.from = begin;
-            }
+            // Counting began inside the first bucket, unless there is something older.
+            let begin = if first.is_none() && started < end { start.max(started) } else { start };
+            first.get_or_insert(begin);
             covered += end.saturating_sub(begin);
         }
-        sum.seconds = covered.max(1) as f64 / 1000.0;
-        sum
+        Sum { from: first.unwrap_or(now), seconds: covered.max(1) as f64 / 1000.0, total }
     }
 
     /// By value of a small dimension, in no order; and entries whose values are not told apart.
