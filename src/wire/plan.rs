@@ -68,6 +68,8 @@ pub enum Text {
     ContentType,
     /// Host that the client asked for, or a URL with it: `cquuh`, `cquuc`, `{Host}cqh`. Lacking where [`Text::Url`] is that very field.
     Host,
+    /// Authenticated user: `caun`.
+    User,
 }
 
 /// Which logical fields a format has.
@@ -175,13 +177,14 @@ pub(super) const NUMBERS: [(Number, &[(&str, i64)]); 7] = [
     (Number::Route, &[("phr", 1)]),
     (Number::EntryType, &[("etype", 1)]),
 ];
-pub(super) const TEXTS: [(Text, &[&str]); 5] = [
+pub(super) const TEXTS: [(Text, &[&str]); 6] = [
     (Text::Method, &["cqhm", "cqtx"]),
     (Text::Url, &["cquc", "pquc", "cqu", "pqu", "cquuc", "cqtx"]),
     (Text::Server, &["shn", "pqsn"]),
     (Text::ContentType, &["psct", "{content-type}psh"]),
     // Behind the URL's, which it leaves its field to.
     (Text::Host, &["cquuh", "cquuc", "{host}cqh"]),
+    (Text::User, &["caun"]),
 ];
 pub(super) const CLIENT: [&str; 2] = ["chi", "chih"];
 
