@@ -152,7 +152,7 @@ fn merger(c: &mut Criterion) {
         part.clear();
         shard.hand_over(part, 1, true);
     };
-    let mut tables = Tables::new(&caps, 1, &seed);
+    let mut tables = Tables::new(&caps, 1, &seed, 0, true);
     let (mut first, mut later) = (Part::default(), Part::default());
     count(&mut first);
     tables.add(&first);

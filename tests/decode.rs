@@ -32,7 +32,7 @@ fn feed(capture: &Capture, pieces: &[usize], ticks: &[usize]) -> (Outcome, Table
     let caps = Caps::new(256 << 20, 1);
     let seed = Seed::default();
     let mut shared = Shared { shard: Shard::new(0, &caps, &seed), formats: Formats::default() };
-    let mut tables = Tables::new(&caps, 1, &seed);
+    let mut tables = Tables::new(&caps, 1, &seed, 0, true);
     let secret = Secret::new(capture.secret.as_bytes()).unwrap();
     let mut session = Session::new("192.0.2.1".into(), 1 << 20);
     let mut part = Part::default();

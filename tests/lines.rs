@@ -90,11 +90,13 @@ fn outcome(host_from: HostFrom, feed: impl FnOnce(&mut Shared)) -> Outcome {
     feed(&mut shared);
     let mut part = Part::default();
     shared.shard.hand_over(&mut part, 1, true);
-    let mut tables = Tables::new(&caps, 1, &seed);
+    let mut tables = Tables::new(&caps, 1, &seed, 0, true);
     tables.add(&part);
     tables.tick(1, 250, true);
     let cut = part.rejected.by(visulate::tally::Cause::Cut).bytes;
-    let dimensions = Dimension::ALL.into_iter().filter(|&dimension| dimension != Dimension::Node);
+    // Nodes, and what formats are called, differ from log to log.
+    let others = [Dimension::Node, Dimension::NodeStatus, Dimension::Format];
+    let dimensions = Dimension::ALL.into_iter().filter(|dimension| !others.contains(dimension));
     let rows = dimensions.map(|dimension| (dimension.name(), rows(&tables.table(dimension)))).collect();
     Outcome { total: part.total, entries: part.entries, cut, rows }
 }
@@ -110,8 +112,10 @@ fn rows(table: &Table) -> Vec<(String, Counts)> {
         key => String::from_utf8_lossy(key).into_owned(),
     };
     let key = |row: u32| match (table.raw_key(row), table.dimension) {
-        (RawKey::Pair(client, site), _) => format!("{} {}", address(client), text(site)),
-        (RawKey::One(key), Dimension::Client) => address(key),
+        (RawKey::Pair(client, site), Dimension::ClientSite) => format!("{} {}", address(client), text(site)),
+        (RawKey::Pair(site, status), Dimension::SiteStatus) => format!("{} {}", text(site), code(status)),
+        (RawKey::Pair(first, second), _) => format!("{} {}", text(first), text(second)),
+        (RawKey::One(key), Dimension::Client | Dimension::Network) => address(key),
         (RawKey::One(key), Dimension::Status) => code(key).to_string(),
         (RawKey::One(key), Dimension::Result) => codes::result_name(code(key)).into_owned(),
         (RawKey::One(key), Dimension::Route) => codes::route_name(code(key)).into_owned(),

@@ -102,7 +102,8 @@ fn totals(handle: &Handle, dimension: Dimension, requests: u64) -> Totals {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let until = Instant::now() + PATIENCE;
     loop {
-        let table = runtime.block_on(handle.table(dimension)).unwrap();
+        let whole = runtime.block_on(handle.dimension(dimension, &handle.snapshot())).unwrap();
+        let table = whole.table(visulate::tally::Window::Total).unwrap();
         if table.total.all_requests() == requests {
             let rows = table.rows.iter().enumerate().map(|(row, counts)| {
                 let Key::One(key) = Key::new(dimension, table.raw_key(row as u32)) else { panic!("a pair") };

@@ -109,6 +109,45 @@ fn the_test_vectors_have_their_figures_in_every_window() {
         let methods = rows(&program.json(&format!("/api/v1/top?dimension=method&window={window}")));
         assert_eq!((methods["GET"].0, methods["POST"]), (9, (1, 400)), "{window}");
 
+        let top = |dimension: &str| rows(&program.json(&format!("/api/v1/top?dimension={dimension}&window={window}")));
+        let clients = top("client");
+        assert_eq!((clients.len(), clients["10.0.0.1"], clients["2001:db8::1"]), (5, (3, 3_400), (1, 0)), "{window}");
+        let sites = top("site");
+        let expected = [("example.com", (7, 7_600)), ("example.co.uk", (1, 4_000)), ("example.net", (2, 800))];
+        assert_eq!(sites, expected.map(|(site, sums)| (site.to_owned(), sums)).into(), "{window}");
+        assert_eq!((top("host").len(), top("host")["old.example.net"]), (4, (1, 500)), "{window}");
+        let urls = top("url");
+        assert_eq!((urls.len(), urls["http://www.example.com/a.jpg"]), (7, (3, 4_000)), "{window}");
+        assert_eq!(
+            (top("server")["(none)"].0, top("server")["parent1"], top("server").len()),
+            (5, (1, 3_000), 6),
+            "{window}"
+        );
+        let extensions = [("jpg", 2), ("(dynamic)", 2), ("ts", 1), ("html", 2), ("(none)", 2), ("zip", 1)];
+        let found: BTreeMap<String, u64> = top("extension").into_iter().map(|(key, sums)| (key, sums.0)).collect();
+        assert_eq!(found, extensions.map(|(key, count)| (key.to_owned(), count)).into(), "{window}");
+        assert_eq!((top("scheme")["http"], top("network")["10.0.0.0/24"].0), ((10, 12_400), 9), "{window}");
+        assert_eq!(
+            (top("network")["2001:db8::/48"], top("user").len(), top("format").len()),
+            ((1, 0), 0, 1),
+            "{window}"
+        );
+        let pair = |dimension: &str| {
+            let answer = program.json(&format!("/api/v1/top?dimension={dimension}&window={window}"));
+            let rows = answer["rows"].as_array().unwrap();
+            rows.iter()
+                .map(|row| (row["key"].to_string(), row["requests"].as_u64().unwrap()))
+                .collect::<BTreeMap<_, _>>()
+        };
+        assert_eq!((pair("site,status")[r#"["example.com","200"]"#], pair("site,status").len()), (4, 7), "{window}");
+        assert_eq!((pair("node,status")[r#"["edge@127.0.0.1","200"]"#], pair("node,status").len()), (6, 5), "{window}");
+        assert_eq!(pair("site,url")[r#"["example.net","http://old.example.net/x"]"#], 1, "{window}");
+        let pairs = program.json(&format!("/api/v1/top?dimension=client,site&window={window}"));
+        assert_eq!(pairs["rows"][0]["key"], serde_json::json!(["10.0.0.1", "example.com"]), "{window}");
+        assert_eq!((&pairs["rows"][0]["bytes"], &pairs["keys"]["count"]), (&3_400.into(), &6.into()), "{window}");
+        let matrix = program.json(&format!("/api/v1/matrix?rows=site&columns=client&window={window}&n=5"));
+        assert_eq!((&matrix["window"], matrix["cells"].as_array().unwrap().len()), (&window.into(), 6), "{window}");
+
         let series = program.json(&format!("/api/v1/series?window={window}"));
         let points: Vec<&Json> =
             series["points"].as_array().unwrap().iter().filter(|point| point["gap"] != true).collect();

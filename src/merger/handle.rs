@@ -5,14 +5,14 @@ use std::sync::{Arc, mpsc};
 
 use tokio::sync::{oneshot, watch};
 
-use super::{Snapshot, Table};
-use crate::tally::{Dimension, Part};
+use super::{Large, Snapshot, Table, windows};
+use crate::tally::{Dimension, Part, Window};
 
 /// What can be asked of the merger.
 #[derive(Debug)]
 pub enum Command {
-    /// The table of a dimension as of the last full tick.
-    Want(Dimension, oneshot::Sender<Arc<Table>>),
+    /// A large dimension as of the last full tick; for a small one nothing useful.
+    Want(Dimension, oneshot::Sender<Arc<Large>>),
     /// Tick now, and answer with the tick's number once its snapshot is published (a driven clock).
     Drive {
         /// True for a full tick.
@@ -28,6 +28,33 @@ pub enum Command {
 
 /// Dimensions that somebody looks at: the number of lookers by dimension.
 pub type Watched = Arc<[AtomicU32; Dimension::COUNT]>;
+
+/// A dimension at one tick, of which the tables of all windows can be made.
+#[derive(Clone, Debug)]
+pub enum Whole {
+    /// With the snapshot that has it.
+    Small(Dimension, Arc<Snapshot>),
+    /// Which, and what it is or is made of.
+    Large(Dimension, Arc<Large>),
+}
+
+impl Whole {
+    /// The tick at which it stands.
+    pub fn tick(&self) -> u64 {
+        match self {
+            Self::Small(_, snapshot) => snapshot.tick,
+            Self::Large(_, large) => large.tick,
+        }
+    }
+
+    /// The table of a window; `None` if it isn't kept.
+    pub fn table(&self, window: Window) -> Option<Arc<Table>> {
+        match self {
+            Self::Small(dimension, snapshot) => windows::table(snapshot, *dimension, window),
+            Self::Large(dimension, large) => large.table(*dimension, window),
+        }
+    }
+}
 
 /// A view of the merger that can be cloned and sent about.
 #[derive(Clone, Debug)]
@@ -58,14 +85,21 @@ impl Handle {
         self.snapshots.clone()
     }
 
-    /// The table of a dimension, as of the last full tick.
+    /// A dimension in all windows: a small one as of that snapshot, a large one as of the last full tick.
     ///
     /// # Errors
     ///
     /// [`Stopped`] if the merger has ended.
-    pub async fn table(&self, dimension: Dimension) -> Result<Arc<Table>, Stopped> {
-        if let Some(table) = self.snapshot().table(dimension) {
-            return Ok(table.clone());
+    pub async fn dimension(&self, dimension: Dimension, snapshot: &Arc<Snapshot>) -> Result<Whole, Stopped> {
+        if dimension.is_small() {
+            return Ok(Whole::Small(dimension, snapshot.clone()));
+        }
+        self.large(dimension.counted(), snapshot).await.map(|large| Whole::Large(dimension, large))
+    }
+
+    async fn large(&self, dimension: Dimension, snapshot: &Snapshot) -> Result<Arc<Large>, Stopped> {
+        if let Some(large) = &snapshot.large[dimension as usize] {
+            return Ok(large.clone());
         }
         let (reply, answer) = oneshot::channel();
         self.command(Command::Want(dimension, reply))?;
@@ -83,8 +117,8 @@ impl Handle {
 
     /// Makes every full tick's snapshot carry the table of a dimension, until the answer is dropped.
     pub fn watch(&self, dimension: Dimension) -> Watch {
-        self.watched[dimension as usize].fetch_add(1, Ordering::Relaxed);
-        Watch { watched: self.watched.clone(), dimension }
+        self.watched[dimension.counted() as usize].fetch_add(1, Ordering::Relaxed);
+        Watch { watched: self.watched.clone(), dimension: dimension.counted() }
     }
 }
 

@@ -2,13 +2,16 @@
 //!
 //! A thread of its own, which nobody waits for. Views and answers are made from its snapshots elsewhere.
 
+mod derived;
 pub mod handle;
+pub mod large;
 mod nodes;
 pub mod run;
 pub mod snapshot;
 pub mod tables;
 pub mod windows;
 
-pub use handle::{Command, Handle, Stopped, Watch};
+pub use handle::{Command, Handle, Stopped, Watch, Whole};
+pub use large::Large;
 pub use run::{Config, Merger};
 pub use snapshot::{Covered, Node, NodeState, Snapshot, Table};

@@ -86,7 +86,7 @@ impl Merger {
         let watched: Watched = Arc::new([const { AtomicU32::new(0) }; Dimension::COUNT]);
         let handle = Handle::new(snapshots, commands, watched.clone());
         let mut run = Run {
-            tables: Tables::new(&config.caps, config.workers, &config.seed).since(now),
+            tables: Tables::new(&config.caps, config.workers, &config.seed, now, config.statistics == Statistics::All),
             rollup: (config.statistics == Statistics::All)
                 .then(|| Rollup::new(config.caps.precision, config.caps.combinations)),
             nodes: Nodes::new(config.workers),
@@ -225,7 +225,7 @@ impl Run {
             Command::Part(part) => self.pending.push(part),
             Command::Want(dimension, reply) => {
                 // Whoever asked may have gone.
-                let _ = reply.send(self.tables.table(dimension));
+                let _ = reply.send(self.tables.large(dimension).unwrap_or_default());
             }
             // They came in the middle of a tick: their turn comes after it.
             Command::Drive { .. } | Command::Stop => self.later.push_back(command),
@@ -254,10 +254,12 @@ impl Run {
     fn publish(&mut self, full: bool) {
         let now = self.config.clock.now();
         let instant = Instant::now();
-        let mut full = full;
+        // A late part brings the large tables up to date at this tick instead.
+        let full = full || self.pending.iter().any(|part| part.full);
+        if full {
+            self.tables.advance(now, &self.sums.total);
+        }
         for part in std::mem::take(&mut self.pending) {
-            // A late part brings the large tables up to date at this tick instead.
-            full |= part.full;
             self.add(&part, now, instant);
             self.fars[part.worker].give_back(part);
         }
@@ -269,9 +271,10 @@ impl Run {
         if let Some(rollup) = &mut self.rollup {
             rollup.tick(now, nodes.iter().any(|node| node.connections > 0));
         }
-        let tables = Dimension::ALL.map(|dimension| {
+        let tables = Dimension::ALL.map(|dimension| dimension.is_small().then(|| self.tables.table(dimension)));
+        let large = Dimension::ALL.map(|dimension| {
             let watched = self.watched[dimension as usize].load(Ordering::Relaxed) > 0;
-            (dimension.is_small() || watched).then(|| self.tables.table(dimension))
+            watched.then(|| self.tables.large(dimension)).flatten()
         });
         let (merger, copies) = self.tables.bytes();
         let mut rejected = self.sums.rejected;
@@ -307,6 +310,7 @@ impl Run {
             saturated: self.busy.iter().any(|busy| busy.saturated(instant)),
             keys: Dimension::ALL.map(|dimension| self.tables.keys(dimension)),
             tables,
+            large,
         }));
     }
 

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
+use super::large::Large;
+use crate::tally::dimension::split;
 use crate::tally::rollup::History;
+use crate::tally::windowed::Loss;
 use crate::tally::{Counts, Dimension, Entries, Measure, Names, Rejected, Window};
 
 /// The state of everything at one tick. Times are milliseconds since the epoch by the engine's clock.
@@ -46,12 +49,14 @@ pub struct Snapshot {
     pub history: Option<History>,
     /// Entry times before this are complete: every connected node that is not idle has sent a newer one, or 12 s have passed.
     pub complete_to: u64,
-    /// Tables by [`Dimension`]: small ones always, the others as of the last full tick if they are watched or were asked for.
+    /// Tables by [`Dimension`] since the start, of the small ones.
     pub tables: [Option<Arc<Table>>; Dimension::COUNT],
+    /// By [`Dimension`], large ones as of the last full tick, if they are watched.
+    pub large: [Option<Arc<Large>>; Dimension::COUNT],
 }
 
 impl Snapshot {
-    /// The table of that dimension, where this snapshot has it.
+    /// The table of that small dimension since the start, where this snapshot has it.
     pub fn table(&self, dimension: Dimension) -> Option<&Arc<Table>> {
         self.tables[dimension as usize].as_ref()
     }
@@ -170,15 +175,8 @@ pub struct Node {
 pub enum Keys {
     /// One raw key a row (see [`Dimension`]).
     Names(Names),
-    /// Two rows a row: of the client table and of the site table, whose names come along.
-    Pairs {
-        /// Client row and site row.
-        pairs: Vec<[u32; 2]>,
-        /// Names of the client table.
-        clients: Names,
-        /// Names of the site table.
-        sites: Names,
-    },
+    /// A joined key a row: of a pair.
+    Pairs(Names),
 }
 
 /// One dimension at one tick.
@@ -202,6 +200,10 @@ pub struct Table {
     pub refused: Counts,
     /// For each worker that refused keys: what it refused, and the rows that it knew (whose figures therefore miss nothing of it).
     pub absent: Vec<Absent>,
+    /// By row, the most that it may have missed; empty if no row may have missed anything.
+    pub errors: Vec<Loss>,
+    /// True if there may be keys without a row.
+    pub misses: bool,
 }
 
 /// What one worker refused.
@@ -226,23 +228,24 @@ impl Table {
 
     /// True if the rows are all keys there are.
     pub fn is_exact(&self) -> bool {
-        self.refused.is_empty()
+        self.refused.is_empty() && !self.misses
     }
 
     /// The most that `row` may have missed of a measure.
     pub fn error_bound(&self, row: u32, measure: Measure) -> u64 {
         let lacks =
             |absent: &&Absent| absent.known.get(row as usize / 64).is_none_or(|word| word >> (row % 64) & 1 == 0);
-        self.absent.iter().filter(lacks).fold(0, |sum, absent| sum.saturating_add(absent.refused.measure(measure)))
+        let missed = self.errors.get(row as usize).map_or(0, |error| error.measure(measure));
+        self.absent.iter().filter(lacks).fold(missed, |sum, absent| sum.saturating_add(absent.refused.measure(measure)))
     }
 
-    /// Raw key of a row. For pairs: client and site, joined for comparison only.
+    /// Raw key of a row.
     pub fn raw_key(&self, row: u32) -> RawKey<'_> {
         match &self.keys {
             Keys::Names(names) => RawKey::One(names.name(row)),
-            Keys::Pairs { pairs, clients, sites } => {
-                let [client, site] = pairs[row as usize];
-                RawKey::Pair(clients.name(client), sites.name(site))
+            Keys::Pairs(names) => {
+                let [first, second] = split(names.name(row));
+                RawKey::Pair(first, second)
             }
         }
     }

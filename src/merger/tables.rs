@@ -1,15 +1,16 @@
-//! The merger's tables: every worker's parts of one dimension, added up under common rows.
+//! The merger's tables: of small dimensions, every worker's parts added up under common rows; and of large ones, see [`super::large`].
 
 use std::sync::Arc;
 
 use hashbrown::HashTable;
 use std::hash::{BuildHasher, Hasher};
 
+use super::large::{Large, Larges};
 use super::snapshot::{Absent, Covered, Keys, Table};
 use crate::tally::caps::KEY_BYTES;
 use crate::tally::part::TablePart;
-use crate::tally::table::{REFUSED, Seed, hash_pair};
-use crate::tally::{Caps, Counts, Dimension, Names, Part};
+use crate::tally::table::{REFUSED, Seed};
+use crate::tally::{Caps, Counts, Dimension, Names, Part, Window};
 
 /// What the merger knows of one worker's share of a table.
 #[derive(Clone, Debug, Default)]
@@ -20,18 +21,13 @@ struct Source {
     refused: Counts,
 }
 
-#[derive(Debug)]
-enum Index {
-    Names { table: HashTable<u32>, names: Names },
-    Pairs { table: HashTable<u32>, pairs: Vec<[u32; 2]> },
-}
-
 /// One dimension.
 #[derive(Debug)]
 struct Merged {
     dimension: Dimension,
     seed: Seed,
-    index: Index,
+    index: HashTable<u32>,
+    names: Names,
     rows: Vec<Counts>,
     total: Counts,
     refused: Counts,
@@ -43,14 +39,11 @@ struct Merged {
 
 impl Merged {
     fn new(dimension: Dimension, seed: &Seed, cap: usize, workers: usize) -> Self {
-        let index = match dimension {
-            Dimension::ClientSite => Index::Pairs { table: HashTable::new(), pairs: Vec::new() },
-            _ => Index::Names { table: HashTable::new(), names: Names::default() },
-        };
         Self {
             dimension,
             seed: seed.clone(),
-            index,
+            index: HashTable::new(),
+            names: Names::default(),
             rows: Vec::new(),
             total: Counts::default(),
             refused: Counts::default(),
@@ -60,18 +53,11 @@ impl Merged {
         }
     }
 
-    /// Adds one worker's part. For pairs, `maps` are that worker's maps of clients and sites.
-    fn add(&mut self, worker: usize, part: &TablePart, maps: Option<[&[u32]; 2]>) {
+    /// Adds one worker's part.
+    fn add(&mut self, worker: usize, part: &TablePart) {
         for key in part.keys.iter() {
             let row = self.row_of_name(key);
             self.sources[worker].map.push(row);
-        }
-        if let Some([clients, sites]) = maps {
-            for &[client, site] in &part.pairs {
-                let pair = [clients[client as usize], sites[site as usize]];
-                let row = self.row_of_pair(pair);
-                self.sources[worker].map.push(row);
-            }
         }
         for (row, counts) in &part.rows {
             self.total.merge(counts);
@@ -86,7 +72,7 @@ impl Merged {
     }
 
     fn row_of_name(&mut self, key: &[u8]) -> u32 {
-        let Index::Names { table, names } = &mut self.index else { return REFUSED };
+        let (table, names) = (&mut self.index, &mut self.names);
         let hash = |key: &[u8]| {
             let mut hasher = self.seed.build_hasher();
             hasher.write(key);
@@ -104,46 +90,19 @@ impl Merged {
         row
     }
 
-    fn row_of_pair(&mut self, pair: [u32; 2]) -> u32 {
-        let Index::Pairs { table, pairs } = &mut self.index else { return REFUSED };
-        if pair[0] == REFUSED || pair[1] == REFUSED {
-            return REFUSED;
-        }
-        let hash = hash_pair(&self.seed, pair);
-        if let Some(&row) = table.find(hash, |&row| pairs[row as usize] == pair) {
-            return row;
-        }
-        if self.rows.len() >= self.cap {
-            return REFUSED;
-        }
-        self.rows.push(Counts::default());
-        let row = pairs.len() as u32;
-        pairs.push(pair);
-        table.insert_unique(hash, row, |&row| hash_pair(&self.seed, pairs[row as usize]));
-        row
-    }
-
-    /// A copy for snapshots. `names` are those of clients and sites, for pairs.
-    fn table(&mut self, tick: u64, as_of: u64, started: u64, names: Option<[&Names; 2]>) -> Arc<Table> {
+    /// A copy for snapshots.
+    fn table(&mut self, tick: u64, as_of: u64, started: u64) -> Arc<Table> {
         if let Some(copy) = &self.copy
             && (copy.tick, copy.as_of) == (tick, as_of)
         {
             return copy.clone();
         }
-        let keys = match (&self.index, names) {
-            (Index::Names { names, .. }, _) => Keys::Names(names.clone()),
-            (Index::Pairs { pairs, .. }, names) => {
-                let [clients, sites] =
-                    names.map_or_else(Default::default, |[clients, sites]| [clients.clone(), sites.clone()]);
-                Keys::Pairs { pairs: pairs.clone(), clients, sites }
-            }
-        };
         let copy = Arc::new(Table {
             dimension: self.dimension,
             tick,
             as_of,
             covered: Covered::since_start(started, as_of),
-            keys,
+            keys: Keys::Names(self.names.clone()),
             rows: self.rows.clone(),
             total: self.total,
             refused: self.refused,
@@ -153,6 +112,8 @@ impl Merged {
                 .filter(|source| !source.refused.is_empty())
                 .map(|source| self.absent(source))
                 .collect(),
+            errors: Vec::new(),
+            misses: false,
         });
         self.copy = Some(copy.clone());
         copy
@@ -167,98 +128,71 @@ impl Merged {
     }
 
     fn bytes(&self) -> usize {
-        let index = match &self.index {
-            Index::Names { table, names } => table.allocation_size() + names.bytes(),
-            Index::Pairs { table, pairs } => table.allocation_size() + pairs.capacity() * 8,
-        };
         let maps: usize = self.sources.iter().map(|source| source.map.capacity() * 4).sum();
-        index + maps + self.rows.capacity() * size_of::<Counts>()
+        self.index.allocation_size() + self.names.bytes() + maps + self.rows.capacity() * size_of::<Counts>()
     }
 
     fn copy_bytes(&self) -> usize {
         self.copy.as_ref().map_or(0, |copy| copy.rows.len() * (size_of::<Counts>() + 8))
     }
-
-    fn names(&self) -> Option<&Names> {
-        match &self.index {
-            Index::Names { names, .. } => Some(names),
-            Index::Pairs { .. } => None,
-        }
-    }
 }
 
-/// All dimensions.
+/// All dimensions; the large ones apart.
 #[derive(Debug)]
 pub struct Tables {
     tables: [Merged; Dimension::COUNT],
+    larges: Larges,
     started: u64,
-    full_tick: (u64, u64),
     tick: (u64, u64),
 }
 
 impl Tables {
-    /// Empty tables for that many workers. `seed` is the process's.
-    pub fn new(caps: &Caps, workers: usize, seed: &Seed) -> Self {
+    /// Empty tables for that many workers. `seed` is the process's, `started` when counting began, ms since the epoch; windows of large
+    /// dimensions are kept if they are `timed`.
+    pub fn new(caps: &Caps, workers: usize, seed: &Seed, started: u64, is_timed: bool) -> Self {
         let tables =
             Dimension::ALL.map(|dimension| Merged::new(dimension, seed, caps.merger_rows[dimension as usize], workers));
-        Self { tables, started: 0, full_tick: (0, 0), tick: (0, 0) }
+        let larges = Larges::new(caps, workers, seed, started, is_timed);
+        Self { tables, larges, started, tick: (0, 0) }
     }
 
-    /// Says when counting began, ms since the epoch.
-    #[must_use]
-    pub fn since(self, started: u64) -> Self {
-        Self { started, ..self }
+    /// Time goes on, before the parts of a full tick come. `total` is all that was counted so far.
+    pub fn advance(&mut self, now: u64, total: &Counts) {
+        self.larges.advance(now, total);
     }
 
     /// Adds one worker's part.
     pub fn add(&mut self, part: &Part) {
-        for dimension in Dimension::ALL {
-            let table = &part.tables[dimension as usize];
-            if dimension == Dimension::ClientSite {
-                // Their keys came in this part or before: clients and sites stand before pairs in the order of dimensions.
-                let [mut clients, mut sites] = [vec![], vec![]];
-                std::mem::swap(&mut clients, &mut self.source(Dimension::Client, part.worker).map);
-                std::mem::swap(&mut sites, &mut self.source(Dimension::Site, part.worker).map);
-                self.tables[dimension as usize].add(part.worker, table, Some([&clients, &sites]));
-                std::mem::swap(&mut clients, &mut self.source(Dimension::Client, part.worker).map);
-                std::mem::swap(&mut sites, &mut self.source(Dimension::Site, part.worker).map);
-            } else {
-                self.tables[dimension as usize].add(part.worker, table, None);
-            }
+        for (table, more) in self.tables.iter_mut().zip(&part.tables) {
+            table.add(part.worker, more);
         }
+        let nodes = &self.tables[Dimension::Node as usize];
+        self.larges.add(part, |row| {
+            let row = nodes.sources[part.worker].map.get(row as usize).copied().unwrap_or(REFUSED);
+            if row == REFUSED { &[] } else { nodes.names.name(row) }
+        });
     }
 
-    fn source(&mut self, dimension: Dimension, worker: usize) -> &mut Source {
-        &mut self.tables[dimension as usize].sources[worker]
-    }
-
-    /// A tick is over: copies made before are out of date.
+    /// A tick is over: copies made before are out of date; those of large dimensions if it was a full one.
     pub fn tick(&mut self, tick: u64, now: u64, full: bool) {
         self.tick = (tick, now);
-        if full {
-            self.full_tick = (tick, now);
-        }
         for table in &mut self.tables {
-            if full || table.dimension.is_small() {
-                table.copy = None;
-            }
+            table.copy = None;
         }
+        self.larges.tick(tick, now, full);
     }
 
-    /// The table of a dimension as of its last tick.
+    /// The table of a dimension since the start: of a small one as of the last tick, of a large one as of the last full tick.
     pub fn table(&mut self, dimension: Dimension) -> Arc<Table> {
-        let (tick, now) = if dimension.is_small() { self.tick } else { self.full_tick };
-        let (clients, sites) = (self.names(Dimension::Client).cloned(), self.names(Dimension::Site).cloned());
-        match (dimension, &clients, &sites) {
-            (Dimension::ClientSite, Some(clients), Some(sites)) => {
-                self.tables[dimension as usize].table(tick, now, self.started, Some([clients, sites]))
-            }
-            _ => self.tables[dimension as usize].table(tick, now, self.started, None),
+        match self.large(dimension).and_then(|large| large.table(dimension, Window::Total)) {
+            Some(table) => table,
+            None => self.tables[dimension as usize].table(self.tick.0, self.tick.1, self.started),
         }
     }
 
-    fn names(&self, dimension: Dimension) -> Option<&Names> {
-        self.tables[dimension as usize].names()
+    /// A large dimension as of the last full tick; `None` for a small one.
+    pub fn large(&mut self, dimension: Dimension) -> Option<Arc<Large>> {
+        self.larges.large(dimension)
     }
 
     /// Counts of the merger's row of a worker's row.
@@ -274,19 +208,19 @@ impl Tables {
 
     /// Key of a row of a dimension that is keyed by names.
     pub fn key(&self, dimension: Dimension, row: u32) -> &[u8] {
-        self.names(dimension).map_or(&[], |names| names.name(row))
+        self.tables[dimension as usize].names.name(row)
     }
 
     /// How many keys a dimension has, and whether that is exact.
     pub fn keys(&self, dimension: Dimension) -> (u64, bool) {
         let table = &self.tables[dimension as usize];
-        (table.rows.len() as u64, table.refused.is_empty())
+        self.larges.keys(dimension.counted()).unwrap_or((table.rows.len() as u64, table.refused.is_empty()))
     }
 
     /// Bytes of the tables, and of the copies that snapshots share.
     pub fn bytes(&self) -> (u64, u64) {
         let tables: usize = self.tables.iter().map(Merged::bytes).sum();
         let copies: usize = self.tables.iter().map(Merged::copy_bytes).sum();
-        (tables as u64, copies as u64)
+        (tables as u64 + self.larges.bytes(), copies as u64)
     }
 }

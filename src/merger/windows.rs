@@ -32,7 +32,7 @@ pub fn span(snapshot: &Snapshot, window: Window) -> Option<Option<Span>> {
     }
 }
 
-/// A dimension in a window; `None` if that isn't kept. It has the rows of the dimension's table since the start, whose names it shares;
+/// A small dimension in a window; `None` if that isn't kept. It has the rows of the dimension's table since the start, whose names it shares;
 /// those that did not occur in the window are left out.
 pub fn table(snapshot: &Snapshot, dimension: Dimension, window: Window) -> Option<Arc<Table>> {
     let since_start = snapshot.table(dimension)?;
@@ -75,5 +75,7 @@ pub fn table(snapshot: &Snapshot, dimension: Dimension, window: Window) -> Optio
         total: all,
         refused,
         absent: absent.into_iter().collect(),
+        errors: Vec::new(),
+        misses: false,
     }))
 }

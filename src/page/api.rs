@@ -11,7 +11,7 @@ use super::answer::{self, Body, Refusal};
 use super::meters::Limit;
 use super::query::Query;
 use super::{json, json_time};
-use crate::merger::{Snapshot, Stopped, Table, windows};
+use crate::merger::{Snapshot, Stopped, Whole};
 use crate::tally::rollup::POINTS_MAX;
 use crate::tally::{Dimension, Window};
 use crate::view::matrix::Tables;
@@ -70,15 +70,18 @@ pub async fn answer(state: &Arc<State>, path: &str, query: Option<&str>) -> Resu
             let (dimension, measure) = (query.dimension()?, query.measure()?);
             let limit = query.number("limit", 1, MOST_ROWS, 100)?;
             let offset = query.number("offset", 0, u32::MAX as usize, 0)?;
-            let (table, window) = in_window(state, dimension, &query).await?;
-            let rows = limit.min(table.len().saturating_sub(offset));
-            computed(state, rows, move || table.of(window).map(|table| json::top(&table, measure, offset, limit))).await
+            let (whole, window) = in_window(state, dimension, &query).await?;
+            // No more rows than there are keys since the start.
+            let keys = usize::try_from(state.handle.snapshot().keys[dimension as usize].0).unwrap_or(limit);
+            let rows = limit.min(keys.saturating_sub(offset));
+            let make = move || whole.table(window).map(|table| json::top(&table, measure, offset, limit));
+            computed(state, rows, make).await
         }
         "/api/v1/rank" => {
             let query = Query::parse(query, &["dimension", "measure"])?;
             let (dimension, measure) = (query.dimension()?, query.measure()?);
-            let (table, window) = in_window(state, dimension, &query).await?;
-            computed(state, 0, move || table.of(window).map(|table| json::ranks(&table, measure))).await
+            let (whole, window) = in_window(state, dimension, &query).await?;
+            computed(state, 0, move || whole.table(window).map(|table| json::ranks(&table, measure))).await
         }
         "/api/v1/matrix" => {
             let query = Query::parse(query, &["rows", "columns", "measure", "n"])?;
@@ -86,9 +89,10 @@ pub async fn answer(state: &Arc<State>, path: &str, query: Option<&str>) -> Resu
             query.only("columns", Dimension::Client.name())?;
             let measure = query.measure()?;
             let size = query.number("n", 1, MOST_CELLS_A_SIDE, 20)?;
-            query.window(&[Window::Total])?;
+            let window = query.window(kept(&state.handle.snapshot()))?;
             let [sites, clients, pairs] = of_one_tick(state).await?;
             computed(state, size * size, move || {
+                let (sites, clients, pairs) = (sites.table(window)?, clients.table(window)?, pairs.table(window)?);
                 let tables = Tables { sites: &sites, clients: &clients, pairs: &pairs };
                 Some(json::matrix(&tables, measure, size))
             })
@@ -130,46 +134,28 @@ fn timed(snapshot: &Snapshot) -> Result<&'static [Window], Refusal> {
     }
 }
 
-/// A table since the start, and the snapshot in whose windows it can be had.
-struct InWindow {
-    table: Arc<Table>,
-    snapshot: Arc<Snapshot>,
-}
-
-impl InWindow {
-    fn len(&self) -> usize {
-        self.table.len()
-    }
-
-    fn of(&self, window: Window) -> Option<Arc<Table>> {
-        match window {
-            Window::Total => Some(self.table.clone()),
-            _ => windows::table(&self.snapshot, self.table.dimension, window),
-        }
-    }
-}
-
-async fn in_window(state: &Arc<State>, dimension: Dimension, query: &Query) -> Result<(InWindow, Window), Refusal> {
+/// A dimension, and the window that is asked for.
+async fn in_window(state: &Arc<State>, dimension: Dimension, query: &Query) -> Result<(Whole, Window), Refusal> {
     let snapshot = state.handle.snapshot();
-    // Windows of the large dimensions are not kept yet.
-    let window = query.window(if dimension.is_small() { kept(&snapshot) } else { &[Window::Total] })?;
-    Ok((InWindow { table: table(state, dimension).await?, snapshot }, window))
+    let window = query.window(kept(&snapshot))?;
+    if snapshot.history.is_none() && !Dimension::BASE.contains(&dimension) {
+        let text = format!("dimension {} is not kept with --statistics base", dimension.name());
+        return Err(Refusal::bad(text, Dimension::BASE.map(Dimension::name)));
+    }
+    Ok((state.handle.dimension(dimension, &snapshot).await?, window))
 }
 
 /// Sites, clients and their pairs, of the same tick: a tick may pass between two questions.
-async fn of_one_tick(state: &Arc<State>) -> Result<[Arc<Table>; 3], Stopped> {
+async fn of_one_tick(state: &Arc<State>) -> Result<[Whole; 3], Stopped> {
     loop {
-        let sites = table(state, Dimension::Site).await?;
-        let clients = table(state, Dimension::Client).await?;
-        let pairs = table(state, Dimension::ClientSite).await?;
-        if sites.tick == clients.tick && clients.tick == pairs.tick {
+        let snapshot = state.handle.snapshot();
+        let sites = state.handle.dimension(Dimension::Site, &snapshot).await?;
+        let clients = state.handle.dimension(Dimension::Client, &snapshot).await?;
+        let pairs = state.handle.dimension(Dimension::ClientSite, &snapshot).await?;
+        if sites.tick() == clients.tick() && clients.tick() == pairs.tick() {
             return Ok([sites, clients, pairs]);
         }
     }
-}
-
-async fn table(state: &Arc<State>, dimension: Dimension) -> Result<Arc<Table>, Stopped> {
-    state.handle.table(dimension).await
 }
 
 /// Makes an answer of about so many rows on the blocking pool, at most two at once.

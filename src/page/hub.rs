@@ -12,8 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, watch};
 use tokio::task::JoinSet;
 
 use super::meters::{Limit, Meters};
-use crate::merger::{self, Handle, Snapshot, Stopped, Table, windows};
-use crate::tally::Window;
+use crate::merger::{self, Handle, Snapshot, Stopped};
 use crate::view::{Info, Scene, Shown, Subscription, View};
 
 /// Messages that a browser may lag behind before it is resynchronised.
@@ -71,7 +70,7 @@ pub enum CannotOpen {
     #[error("the engine is stopping")]
     Stopped,
     /// Asked for by time, where nothing is kept by it.
-    #[error("nothing is kept by time with --statistics base")]
+    #[error("--statistics base keeps nothing by time, and few dimensions")]
     NoWindows,
     /// Too many different views.
     #[error("the limit streams ({STREAMS} different views) is reached; show something that is shown already")]
@@ -140,28 +139,19 @@ impl Hub {
 
     async fn advance(&self, channel: &Arc<Channel>, snapshot: Arc<Snapshot>) -> Result<(), Stopped> {
         let mut view = channel.view.clone().lock_owned().await;
-        let mut tables = Vec::new();
+        let mut wholes = Vec::new();
         for dimension in channel.subscription.dimensions() {
-            tables.push(match snapshot.table(dimension) {
-                Some(table) => table.clone(),
-                None => self.handle.table(dimension).await?,
-            });
+            wholes.push(self.handle.dimension(dimension, &snapshot).await?);
         }
         let window = channel.subscription.window();
-        let scene = Scene { snapshot, tables, browsers: self.meters.browsers() };
+        let browsers = self.meters.browsers();
         let (channel, worker) = (channel.clone(), self.worker().await);
         let step = tokio::task::spawn_blocking(move || {
             let _worker = worker;
-            let mut scene = scene;
-            if window != Window::Total {
-                let of_window = |table: &Arc<Table>| windows::table(&scene.snapshot, table.dimension, window);
-                let tables = scene.tables.iter().filter_map(of_window).collect::<Vec<_>>();
-                // Only windows that are kept can be opened.
-                if tables.len() < scene.tables.len() {
-                    return;
-                }
-                scene.tables = tables;
-            }
+            let tables = wholes.iter().map(|whole| whole.table(window)).collect::<Option<Vec<_>>>();
+            // Only windows that are kept can be opened.
+            let Some(tables) = tables else { return };
+            let scene = Scene { snapshot, tables, browsers };
             if let Some(delta) = view.advance(&scene) {
                 channel.publish(view.shown().clone(), delta.into());
             }
@@ -178,7 +168,7 @@ impl Hub {
     ///
     /// If the engine stops, or too many views are open.
     pub async fn open(self: &Arc<Self>, subscription: Subscription) -> Result<Lease, CannotOpen> {
-        if subscription.needs_history() && self.handle.snapshot().history.is_none() {
+        if subscription.needs_statistics() && self.handle.snapshot().history.is_none() {
             return Err(CannotOpen::NoWindows);
         }
         let lease = self.lease(subscription)?;

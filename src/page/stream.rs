@@ -85,7 +85,7 @@ fn subscription(fields: &Value) -> Result<Subscription, Refused> {
         let reason = format!("kind \"{}\" is not known", shortened(kind));
         return Err(Refused::new(reason, KINDS));
     }
-    let window = window(fields, kind)?;
+    let window = window(fields)?;
     match fields.get("filters") {
         None | Some(Value::Null) => {}
         Some(Value::Array(filters)) if filters.is_empty() => {}
@@ -106,7 +106,8 @@ fn subscription(fields: &Value) -> Result<Subscription, Refused> {
             let pair = Dimension::ClientSite.name();
             match text(fields, "dimension")? {
                 Some(name) if name == pair => {
-                    Ok(Subscription::Matrix { measure, size: number(fields, "rows", MOST_ROWS, 20)? as u16 })
+                    let size = number(fields, "rows", MOST_ROWS, 20)? as u16;
+                    Ok(Subscription::Matrix { measure, window, size })
                 }
                 name => Err(unknown("dimension", name, [pair])),
             }
@@ -114,15 +115,10 @@ fn subscription(fields: &Value) -> Result<Subscription, Refused> {
     }
 }
 
-/// The window; those of large dimensions are not kept yet.
-fn window(fields: &Value, kind: &str) -> Result<Window, Refused> {
+fn window(fields: &Value) -> Result<Window, Refused> {
     let name = text(fields, "window")?.unwrap_or("total");
-    let all =
-        kind == "series" || text(fields, "dimension")?.and_then(Dimension::by_name).is_some_and(Dimension::is_small);
-    let kept = Window::ALL.into_iter().filter(|window| all || *window == Window::Total);
-    kept.clone()
-        .find(|window| window.name() == name)
-        .ok_or_else(|| Refused::new(format!("window {} is not kept", shortened(name)), kept.map(Window::name)))
+    Window::by_name(name)
+        .ok_or_else(|| Refused::new(format!("window {} is not kept", shortened(name)), Window::ALL.map(Window::name)))
 }
 
 fn measure(fields: &Value) -> Result<Measure, Refused> {
@@ -246,12 +242,12 @@ mod tests {
         );
         assert_eq!(
             wanted(r#""kind": "matrix", "dimension": "client,site""#),
-            Ok(Subscription::Matrix { measure: Measure::Requests, size: 20 })
+            Ok(Subscription::Matrix { measure: Measure::Requests, window: Window::Total, size: 20 })
         );
     }
 
     #[test]
-    fn series_and_small_dimensions_have_all_windows() {
+    fn all_kinds_have_all_windows() {
         for window in Window::ALL {
             let name = window.name();
             assert_eq!(
@@ -261,6 +257,8 @@ mod tests {
             let rank = wanted(&format!(r#""kind": "rank", "dimension": "status", "window": "{name}""#));
             let expected = Subscription::Rank { dimension: Dimension::Status, measure: Measure::Requests, window };
             assert_eq!(rank, Ok(expected));
+            let matrix = wanted(&format!(r#""kind": "matrix", "dimension": "client,site", "window": "{name}""#));
+            assert_eq!(matrix, Ok(Subscription::Matrix { measure: Measure::Requests, window, size: 20 }));
         }
     }
 
@@ -274,7 +272,7 @@ mod tests {
             (r#""kind": "table""#, "dimension is needed", "client"),
             (r#""kind": "table", "dimension": "client,site""#, "dimension client,site", "client"),
             (r#""kind": "matrix", "dimension": "site""#, "dimension site", "client,site"),
-            (r#""kind": "table", "dimension": "site", "window": "1h""#, "window 1h is not kept", "total"),
+            (r#""kind": "table", "dimension": "site", "window": "1 h""#, "window 1 h is not kept", "total"),
             (r#""kind": "table", "dimension": "site", "measure": "hits""#, "measure hits", "requests"),
             (r#""kind": "table", "dimension": "site", "rows": 201"#, "rows", "1 to 200"),
             (r#""kind": "table", "dimension": "site", "first": 0"#, "first", "1 to 4294967295"),

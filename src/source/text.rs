@@ -59,6 +59,7 @@ impl TextSession {
                 self.told = true;
                 shared.shard.node_log(node, &format!("{}: {}", self.log, format.field_list()));
             }
+            shared.shard.set_format(self.log.as_bytes(), &format.field_list());
             shared.shard.lines(lines.by_ref(), &plan, node, now);
             break;
         }

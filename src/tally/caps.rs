@@ -8,8 +8,10 @@ use super::uniques::PRECISION;
 pub struct Caps {
     /// Rows of one worker's table, by dimension.
     pub worker_rows: [usize; Dimension::COUNT],
-    /// Rows of the merger's table, by dimension.
+    /// Rows of the merger's table, by dimension; of a large one, the keys up to which every window is exact.
     pub merger_rows: [usize; Dimension::COUNT],
+    /// Bytes that closed buckets of large dimensions and the names of their keys may take.
+    pub water: usize,
     /// Bytes that the buffers of all connections of one worker may take.
     pub connection_bytes: usize,
     /// Registers of a sketch of different keys, as a power of two.
@@ -27,11 +29,15 @@ pub const KEY_MAX: usize = 2048;
 /// Of a longer key these many bytes are kept, and a hash of the rest.
 pub const KEY_KEPT: usize = 2000;
 
-/// A worker's row: counts, mark, key, index, and its copies in the two parts that may be under way.
-const WORKER_ROW: usize = 416;
+/// A worker's row: key, index, lanes, a delta, and as many in the two parts that may be under way.
+const WORKER_ROW: usize = 480;
 
-/// The merger's row: counts, key, index, the workers' maps, and its copy in a snapshot.
+/// The merger's row of a small dimension: counts, key, index, the workers' maps, and its copy in a snapshot.
 const MERGER_ROW: usize = 320;
+
+/// The same of a large one: 2 times k rows in each of 5 open slots, up to 1.25 times k in each of 4 open tables above them and since the
+/// start, at 168 bytes (guide/windows.md 1). Only a flood of keys fills them all.
+const MERGER_LARGE_ROW: usize = 2600;
 
 /// More rows than this are no table but a list of everything.
 const ROWS_MAX: usize = 4 << 20;
@@ -42,10 +48,18 @@ const ROWS_MIN: usize = 64;
 /// Share of the budget by dimension, in thousandths; small dimensions have fixed caps.
 const fn share(dimension: Dimension) -> usize {
     match dimension {
-        Dimension::Client => 240,
-        Dimension::Site => 110,
-        Dimension::Host => 170,
-        Dimension::ClientSite => 420,
+        Dimension::Client => 120,
+        Dimension::Site => 50,
+        Dimension::Host => 70,
+        Dimension::Url | Dimension::ClientSite => 260,
+        Dimension::User => 30,
+        Dimension::Server => 20,
+        Dimension::Format => 5,
+        Dimension::Extension => 10,
+        Dimension::SiteStatus => 40,
+        Dimension::NodeStatus => 15,
+        // Made of others when somebody looks.
+        Dimension::SiteUrl | Dimension::Network | Dimension::Scheme => 0,
         Dimension::Type => 30,
         Dimension::Method => 15,
         Dimension::Node => 5,
@@ -54,8 +68,8 @@ const fn share(dimension: Dimension) -> usize {
 }
 
 impl Caps {
-    /// Divides `memory` bytes: a quarter for connection buffers, three tenths for the workers' tables, and as much and half a tenth more
-    /// for the merger's and its snapshots. The rest is for browsers and answers under way.
+    /// Divides `memory` bytes: a quarter for connection buffers, three tenths for the workers' tables, two for the merger's open ones, and
+    /// one and a half for what is closed. The rest is for browsers and answers under way.
     pub fn new(memory: u64, workers: usize) -> Self {
         let memory = usize::try_from(memory).unwrap_or(usize::MAX);
         let workers = workers.max(1);
@@ -69,7 +83,11 @@ impl Caps {
         };
         Self {
             worker_rows: rows(memory / 10 * 3 / workers, WORKER_ROW),
-            merger_rows: rows(memory / 20 * 7, MERGER_ROW),
+            merger_rows: Dimension::ALL.map(|dimension| {
+                let row = if dimension.is_small() { MERGER_ROW } else { MERGER_LARGE_ROW };
+                (memory / 20 * 4 / 1000 * share(dimension) / row).clamp(ROWS_MIN, ROWS_MAX)
+            }),
+            water: memory / 20 * 3,
             connection_bytes: memory / 4 / workers,
             precision,
             combinations,
@@ -86,10 +104,29 @@ mod tests {
         for (memory, workers) in [(64 << 20, 2), (256 << 20, 2), (6 << 30, 8)] {
             let caps = Caps::new(memory, workers);
             let worker: usize = caps.worker_rows.iter().map(|rows| rows * WORKER_ROW).sum();
-            let merger: usize = caps.merger_rows.iter().map(|rows| rows * MERGER_ROW).sum();
-            let all = workers * (worker + caps.connection_bytes) + merger;
+            let row = |dimension: Dimension| if dimension.is_small() { MERGER_ROW } else { MERGER_LARGE_ROW };
+            let merger: usize =
+                Dimension::ALL.map(|dimension| caps.merger_rows[dimension as usize] * row(dimension)).iter().sum();
+            let all = workers * (worker + caps.connection_bytes) + merger + caps.water;
             assert!(all as u64 <= memory, "{all} of {memory}");
-            assert!(caps.worker_rows[Dimension::Client as usize] > 2000, "{caps:?}");
+            assert!(caps.merger_rows[Dimension::Client as usize] > 500, "{caps:?}");
+        }
+    }
+
+    #[test]
+    fn the_readme_says_up_to_how_many_keys_tables_are_exact() {
+        let readme = include_str!("../../README.md");
+        for (name, memory) in [("64M", 64 << 20), ("256M", 256 << 20), ("1G", 1 << 30), ("6G", 6 << 30)] {
+            let shown = [Dimension::Client, Dimension::Site, Dimension::Host, Dimension::Url, Dimension::ClientSite];
+            let keys = shown.map(|dimension| {
+                let digits = Caps::new(memory, 2).merger_rows[dimension as usize].to_string();
+                match digits.split_at(digits.len().saturating_sub(3)) {
+                    ("", rest) => rest.to_owned(),
+                    (thousands, rest) => format!("{thousands} {rest}"),
+                }
+            });
+            let line = format!("| {name} | {} |", keys.join(" | "));
+            assert!(readme.contains(&line), "{line}");
         }
     }
 

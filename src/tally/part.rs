@@ -1,6 +1,8 @@
 //! Parts: what a worker hands to the merger at a tick. Counts add, so parts may come late, early, and in any order of workers.
 
 use super::slots::SlotPart;
+use super::slotted::{Delta, Lost};
+use super::windowed::{Loss, Slot};
 use super::{Counts, Dimension, Entries, Rejected};
 
 /// What one worker has counted since its last part.
@@ -22,8 +24,14 @@ pub struct Part {
     pub rejected: Rejected,
     /// Nodes that changed.
     pub nodes: Vec<NodeUpdate>,
-    /// By [`Dimension`].
+    /// By [`Dimension`], small ones.
     pub tables: [TablePart; Dimension::COUNT],
+    /// By [`Dimension`], large ones.
+    pub large: [LargePart; Dimension::COUNT],
+    /// Slots of the large ones, by number.
+    pub lanes: Vec<Slot>,
+    /// How many times entries of the large ones went to no slot, for want of them.
+    pub crowded: u64,
     /// By slot of entry time. Methods, types and nodes are rows of `tables`.
     pub slots: Vec<SlotPart>,
     /// Entries whose clock was ahead.
@@ -43,12 +51,52 @@ pub struct Part {
 pub struct TablePart {
     /// New keys, numbered on from those sent before.
     pub keys: NewKeys,
-    /// New pairs (rows of the client and the site table), numbered on from those sent before.
-    pub pairs: Vec<[u32; 2]>,
     /// Row and what was added to it.
     pub rows: Vec<(u32, Counts)>,
     /// What was counted for keys that had no room.
     pub refused: Counts,
+}
+
+/// One large dimension's changes.
+#[derive(Clone, Debug, Default)]
+pub struct LargePart {
+    /// Rows sent before are of no keys any more: numbers begin at 0 again, with this part's.
+    pub restarts: bool,
+    /// New keys, numbered on from those sent before.
+    pub keys: NewKeys,
+    /// New pairs (rows of two other tables), numbered on from those sent before.
+    pub pairs: Vec<[u32; 2]>,
+    /// What rows had, by slot: at most one of a row and slot.
+    pub deltas: Vec<Delta>,
+    /// The most that a delta may have missed, for those that may have; by rising number.
+    pub errors: Vec<(u32, Loss)>,
+    /// By slot, as far as anything was lost.
+    pub lost: Vec<Lost>,
+    /// Deltas that were dropped for want of room (spec/statistics.md Q9).
+    pub dropped: u64,
+}
+
+impl LargePart {
+    /// Bytes of memory.
+    pub fn bytes(&self) -> usize {
+        self.keys.text.capacity()
+            + self.keys.ends.capacity() * 4
+            + self.pairs.capacity() * 8
+            + self.deltas.capacity() * size_of::<Delta>()
+            + self.errors.capacity() * size_of::<(u32, Loss)>()
+            + self.lost.capacity() * size_of::<Lost>()
+    }
+
+    /// Forgets all, keeps the room.
+    pub fn clear(&mut self) {
+        self.restarts = false;
+        self.keys.clear();
+        self.pairs.clear();
+        self.deltas.clear();
+        self.errors.clear();
+        self.lost.clear();
+        self.dropped = 0;
+    }
 }
 
 /// Keys, one after the other.
@@ -109,10 +157,12 @@ impl Part {
         nodes.clear();
         let mut slots = std::mem::take(&mut self.slots);
         slots.clear();
-        *self = Self { worker: self.worker, nodes, tables, slots, ..Self::default() };
+        let (large, mut lanes) = (std::mem::take(&mut self.large), std::mem::take(&mut self.lanes));
+        lanes.clear();
+        *self = Self { worker: self.worker, nodes, tables, slots, large, lanes, ..Self::default() };
+        self.large.iter_mut().for_each(LargePart::clear);
         for table in &mut self.tables {
             table.keys.clear();
-            table.pairs.clear();
             table.rows.clear();
             table.refused = Counts::default();
         }

@@ -4,16 +4,19 @@ use super::Dimension;
 use super::caps::Caps;
 use super::combined::{Combination, Combined};
 use super::counts::{Band, Counts, Entries, Increment};
+use super::large::{LargeTables, Rows};
 use super::part::{NodeUpdate, Part};
 use super::rejected::{Amount, Cause, Rejected};
 use super::slots::Slots;
-use super::table::{Aliases, Coded, Keyed, Paired, REFUSED, Seed};
+use super::table::{Aliases, Coded, Keyed, REFUSED, Seed};
+use super::windowed::Slot;
 use crate::wire::codes::{self, Class};
 use crate::wire::format::Format;
 use crate::wire::host;
 use crate::wire::line::{Line, LinePlan};
 use crate::wire::plan::{Fields, Has, Number, Text};
 use crate::wire::segment::Segment;
+use crate::wire::url;
 
 /// Texts whose meaning is remembered: authorities, and content types.
 const ALIASES: usize = 16 * 1024;
@@ -39,11 +42,34 @@ const BATCH: usize = 64;
 #[derive(Clone, Copy, Debug)]
 struct Pending {
     increment: Increment,
-    host: u32,
-    site: u32,
-    client: Option<u32>,
+    rows: Rows,
     combination: Option<u32>,
     slot: u8,
+}
+
+/// A text that the entry before had, and its row.
+#[derive(Clone, Debug, Default)]
+struct LastText {
+    text: Vec<u8>,
+    row: Option<u32>,
+}
+
+impl LastText {
+    #[inline]
+    fn row(&mut self, text: &[u8], find: impl FnOnce() -> u32) -> u32 {
+        match self.row {
+            Some(row) if self.text == text => row,
+            _ => {
+                let row = find();
+                if text.len() <= LOG_LEN_MAX {
+                    self.text.clear();
+                    self.text.extend_from_slice(text);
+                    self.row = Some(row);
+                }
+                row
+            }
+        }
+    }
 }
 
 /// Whose host an entry counts for, where a reverse proxy maps the one that the client asked for to an origin (spec/statistics.md 1).
@@ -76,10 +102,11 @@ pub struct Shard {
     entries: Entries,
     rejected: Rejected,
     stream_bytes: u64,
-    clients: Keyed,
-    sites: Keyed,
-    hosts: Keyed,
-    pairs: Paired,
+    large: LargeTables,
+    /// Log object and fields of the entries at hand.
+    format: Vec<u8>,
+    /// The last short user and the last server, which the next entry often has, too, and their rows.
+    last_texts: [LastText; 2],
     results: Coded,
     statuses: Coded,
     methods: Keyed,
@@ -92,13 +119,13 @@ pub struct Shard {
     changed_nodes: Vec<u32>,
     combined: Combined,
     slots: Slots,
+    is_timed: bool,
     /// What the current segment has had in the current slot.
     sum: Counts,
     places: Aliases<Place>,
     type_rows: Aliases<u32>,
     scratch: Vec<u8>,
     batch: Vec<Pending>,
-    pair_rows: Vec<u32>,
 }
 
 #[derive(Debug, Default)]
@@ -131,10 +158,9 @@ impl Shard {
             entries: Entries::default(),
             rejected: Rejected::default(),
             stream_bytes: 0,
-            clients: keyed(Dimension::Client),
-            sites: keyed(Dimension::Site),
-            hosts: keyed(Dimension::Host),
-            pairs: Paired::new(seed.clone(), cap(Dimension::ClientSite)),
+            large: LargeTables::new(caps, seed),
+            format: Vec::new(),
+            last_texts: Default::default(),
             results: coded(Dimension::Result),
             statuses: coded(Dimension::Status),
             methods: keyed(Dimension::Method),
@@ -146,12 +172,12 @@ impl Shard {
             changed_nodes: Vec::new(),
             combined: Combined::new(seed.clone()),
             slots: Slots::default(),
+            is_timed: true,
             sum: Counts::default(),
             places: Aliases::new(seed.clone(), ALIASES.min(cap(Dimension::Host))),
             type_rows: Aliases::new(seed.clone(), ALIASES.min(cap(Dimension::Type))),
             scratch: Vec::new(),
             batch: Vec::with_capacity(BATCH),
-            pair_rows: Vec::with_capacity(BATCH),
         }
     }
 
@@ -162,6 +188,10 @@ impl Shard {
             Statistics::Base => Slots::of_no_time(),
             Statistics::All => Slots::default(),
         };
+        self.is_timed = statistics == Statistics::All;
+        if !self.is_timed {
+            self.large.keep_base();
+        }
         self
     }
 
@@ -247,6 +277,7 @@ impl Shard {
                 counted.entries.aggregate += 1;
             }
         } else {
+            self.set_format(segment.file_name(), format.field_list());
             let plan = format.plan(segment);
             let mut fields = Fields::default();
             self.slots.begin(now);
@@ -265,6 +296,16 @@ impl Shard {
         self.entries.merge(&counted.entries);
         self.arrived(node, now, newest);
         counted
+    }
+
+    /// Says which log object and fields the entries to come are of.
+    pub fn set_format(&mut self, log: &[u8], field_list: &str) {
+        self.format.clear();
+        if self.large.has(Dimension::Format) {
+            self.format.extend_from_slice(&log[..log.len().min(LOG_LEN_MAX)]);
+            self.format.extend_from_slice(b": ");
+            self.format.extend_from_slice(field_list.as_bytes());
+        }
     }
 
     /// Counts lines of a text log that arrived `now` (ms since the epoch) from a node.
@@ -315,12 +356,22 @@ impl Shard {
                 self.record_batch();
                 self.slots.open(|number| self.combined.combination(number));
             }
+            self.enter_lane(time);
         }
         let increment = increment(has, fields);
         self.sum.record(&increment);
-        self.look_up(has, fields, increment);
+        self.look_up(has, fields, increment, node);
         if self.batch.len() == BATCH {
             self.record_batch();
+        }
+    }
+
+    /// Goes to the lane of an entry of that time.
+    fn enter_lane(&mut self, time: u64) {
+        let slot = if self.is_timed { self.slots.keyed(time) } else { Slot::START };
+        if let Some((lane, number)) = self.large.enter(slot) {
+            self.record_batch();
+            self.large.move_lane(lane, number);
         }
     }
 
@@ -331,6 +382,7 @@ impl Shard {
             self.total.merge(&sum);
             self.nodes.merge(node, &sum);
             self.slots.node(node, &sum);
+            self.large.merge(Dimension::Format, &self.format, &sum);
         }
     }
 
@@ -358,7 +410,7 @@ impl Shard {
 
     /// Finds the rows of a transaction in every table but the nodes', to be counted with its batch.
     #[inline]
-    fn look_up(&mut self, has: Has, fields: &Fields<'_>, increment: Increment) {
+    fn look_up(&mut self, has: Has, fields: &Fields<'_>, increment: Increment, node: u32) {
         let code = |number| has.has_number(number).then(|| fields.number(number));
         let combination = Combination {
             result: code(Number::Result),
@@ -371,34 +423,65 @@ impl Shard {
         if number.is_none() {
             self.one_by_one(&combination, &increment);
         }
+        let mut rows = Rows { node, lane: self.large.lane(), ..Rows::NONE };
+        rows.status = combination.status.and_then(|code| u32::try_from(code).ok()).unwrap_or(REFUSED);
         let Place { host, site } = self.place(has, fields);
-        let client = has.has_client().then(|| {
+        rows.keyed[Dimension::Host as usize] = host;
+        rows.keyed[Dimension::Site as usize] = site;
+        if has.has_client() {
             let key = fields.client().map_or(&[][..], |address| &address[..]);
-            let row = self.clients.row(key);
-            self.slots.client(row, || self.clients.hash(key));
-            row
-        });
-        self.batch.push(Pending { increment, host, site, client, combination: number, slot: self.slots.current() });
+            let row = self.large.row(Dimension::Client, key);
+            self.slots.client(row, || self.large.hash(key));
+            rows.keyed[Dimension::Client as usize] = row;
+        }
+        if self.is_timed {
+            self.look_up_more(has, fields, &mut rows);
+        }
+        self.batch.push(Pending { increment, rows, combination: number, slot: self.slots.current() });
+    }
+
+    /// Finds the rows of what is not kept with `--statistics base`.
+    #[inline]
+    fn look_up_more(&mut self, has: Has, fields: &Fields<'_>, rows: &mut Rows) {
+        if has.has_text(Text::Url) {
+            let key = url::key(fields.text(Text::Url), &mut self.scratch);
+            rows.keyed[Dimension::Url as usize] = self.large.row(Dimension::Url, if key == b"-" { &[] } else { key });
+            let (mut lower, method) =
+                ([0; 8], if has.has_text(Text::Method) { fields.text(Text::Method) } else { &[] });
+            let extension = url::extension(fields.text(Text::Url), method, &mut lower);
+            rows.keyed[Dimension::Extension as usize] = self.large.row(Dimension::Extension, extension);
+        }
+        for (at, (text, dimension)) in
+            [(Text::User, Dimension::User), (Text::Server, Dimension::Server)].into_iter().enumerate()
+        {
+            if has.has_text(text) {
+                let key = fields.text(text);
+                let large = &mut self.large;
+                rows.keyed[dimension as usize] =
+                    self.last_texts[at].row(key, || large.row(dimension, if key == b"-" { &[] } else { key }));
+            }
+        }
     }
 
     /// Counts the transactions of the batch, table by table, so that the cache misses of many entries overlap.
     fn record_batch(&mut self) {
-        self.pair_rows.clear();
-        for entry in &self.batch {
-            self.pair_rows.push(entry.client.map_or(REFUSED, |client| self.pairs.row([client, entry.site])));
-        }
-        for (entry, &pair) in self.batch.iter().zip(&self.pair_rows) {
-            if let Some(client) = entry.client {
-                self.pairs.record(pair, &entry.increment);
-                self.clients.record(client, &entry.increment);
-            }
-            self.hosts.record(entry.host, &entry.increment);
-            self.sites.record(entry.site, &entry.increment);
-        }
+        self.large.record(self.batch.iter().map(|entry| (&entry.rows, &entry.increment)));
         for entry in &self.batch {
             self.slots.record(entry.slot, entry.combination, &entry.increment);
         }
         self.batch.clear();
+        if self.large.is_full() {
+            self.cut();
+        }
+    }
+
+    /// Makes room in the large tables; no entry's rows may be at hand.
+    #[cold]
+    fn cut(&mut self) {
+        self.large.cut(&self.total);
+        self.places.clear();
+        self.last_texts = Default::default();
+        self.slots.forget_clients();
     }
 
     /// A combination that is not kept.
@@ -465,10 +548,10 @@ impl Shard {
                 authority => authority,
             }
         };
-        let (hosts, sites, scratch) = (&mut self.hosts, &mut self.sites, &mut self.scratch);
+        let (large, scratch) = (&mut self.large, &mut self.scratch);
         self.places.get(authority, || {
             host::host_into(authority, scratch);
-            Place { host: hosts.row(scratch), site: sites.row(host::site(scratch)) }
+            Place { host: large.row(Dimension::Host, scratch), site: large.row(Dimension::Site, host::site(scratch)) }
         })
     }
 
@@ -501,20 +584,19 @@ impl Shard {
         self.methods.hand_over(&mut part.tables[Dimension::Method as usize]);
         self.types.hand_over(&mut part.tables[Dimension::Type as usize]);
         if full {
-            self.clients.hand_over(&mut part.tables[Dimension::Client as usize]);
-            self.sites.hand_over(&mut part.tables[Dimension::Site as usize]);
-            self.hosts.hand_over(&mut part.tables[Dimension::Host as usize]);
-            self.pairs.hand_over(&mut part.tables[Dimension::ClientSite as usize]);
+            self.large.hand_over(part);
+            // The next entry goes to a lane anew.
+            self.slots.leave();
         }
     }
 
     /// Bytes of all tables.
     pub fn bytes(&self) -> usize {
-        let keyed = [&self.clients, &self.sites, &self.hosts, &self.methods, &self.types, &self.nodes];
+        let keyed = [&self.methods, &self.types, &self.nodes];
         let coded = [&self.results, &self.statuses, &self.routes];
         keyed.iter().map(|table| table.bytes()).sum::<usize>()
             + coded.iter().map(|table| table.bytes()).sum::<usize>()
-            + self.pairs.bytes()
+            + self.large.bytes()
             + self.combined.bytes()
             + self.slots.bytes()
             + self.places.bytes()

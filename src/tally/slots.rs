@@ -11,6 +11,7 @@ use super::counts::Increment;
 use super::histogram::{Histogram, Packed};
 use super::slot::{Place, Slot};
 use super::uniques::{PRECISION, Sketch};
+use super::windowed;
 
 /// Slots in arrays: the seconds of Traffic Server's buffers, of nodes that lag differently.
 const OPEN: usize = 16;
@@ -194,7 +195,7 @@ impl Default for Slots {
 impl Slots {
     /// All entries in one slot that is in no window, without times, sizes and clients.
     pub fn of_no_time() -> Self {
-        Self { to: u64::MAX, is_timed: false, ..Self::default() }
+        Self { is_timed: false, ..Self::default() }
     }
 
     /// Entries that come now arrive `now` (ms since the epoch).
@@ -213,6 +214,10 @@ impl Slots {
     /// Goes to the slot of an entry of that time; false if that must first be opened with [`Slots::open`].
     #[inline(never)]
     pub fn enter(&mut self, time: u64) -> bool {
+        if !self.is_timed {
+            (self.from, self.to) = (0, u64::MAX);
+            return true;
+        }
         let slot = match Slot::of(time, self.now) {
             Place::In(slot, from, to) => {
                 (self.from, self.to) = (from, to);
@@ -236,6 +241,25 @@ impl Slots {
         self.current = at;
         self.places[at].1 = self.uses;
         true
+    }
+
+    /// The slot of an entry of that time in the tables of large dimensions. All times that are in the current slot have one.
+    pub fn keyed(&self, time: u64) -> windowed::Slot {
+        match self.places.get(self.current) {
+            // What is in no window here is in none there: their oldest bucket reaches further back.
+            Some((None, _)) => windowed::Slot::START,
+            _ => windowed::Slot::of(time, self.now),
+        }
+    }
+
+    /// The next entry has to go to its slot, even if it is the current one.
+    pub fn leave(&mut self) {
+        (self.from, self.to) = (0, 0);
+    }
+
+    /// Clients have new rows.
+    pub fn forget_clients(&mut self) {
+        self.open.iter_mut().for_each(|open| open.seen.clear());
     }
 
     /// Opens the slot that was asked for last, in the place of the one that has waited longest if there is no other. All entries must be

@@ -81,7 +81,7 @@ impl Rows {
 pub type Seed = RandomState;
 
 #[inline]
-fn hash(seed: &Seed, key: &[u8]) -> u64 {
+pub(super) fn hash(seed: &Seed, key: &[u8]) -> u64 {
     let mut hasher = seed.build_hasher();
     hasher.write(key);
     hasher.finish()
@@ -112,7 +112,7 @@ struct Slot {
 
 /// Keys by dense number, in one arena.
 #[derive(Clone, Debug)]
-struct Arena {
+pub(super) struct Arena {
     seed: Seed,
     index: HashTable<Slot>,
     text: Vec<u8>,
@@ -120,23 +120,23 @@ struct Arena {
 }
 
 impl Arena {
-    fn new(seed: Seed) -> Self {
+    pub fn new(seed: Seed) -> Self {
         Self { seed, index: HashTable::new(), text: Vec::new(), ends: Vec::new() }
     }
 
     #[inline]
-    fn at(&self, row: usize) -> &[u8] {
+    pub fn at(&self, row: usize) -> &[u8] {
         let start = if row == 0 { 0 } else { self.ends[row - 1] as usize };
         &self.text[start..self.ends[row] as usize]
     }
 
     #[inline]
-    fn find(&self, key: &[u8], hash: u64) -> Option<u32> {
+    pub fn find(&self, key: &[u8], hash: u64) -> Option<u32> {
         let same = |slot: &Slot| slot.tag == (hash >> 32) as u32 && same_bytes(self.at(slot.row as usize), key);
         self.index.find(hash, same).map(|slot| slot.row)
     }
 
-    fn insert(&mut self, key: &[u8], hash_of_key: u64) -> u32 {
+    pub fn insert(&mut self, key: &[u8], hash_of_key: u64) -> u32 {
         let row = self.ends.len() as u32;
         self.text.extend_from_slice(key);
         self.ends.push(self.text.len() as u32);
@@ -147,17 +147,22 @@ impl Arena {
         row
     }
 
-    fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.ends.len()
     }
 
-    fn clear(&mut self) {
+    /// Bytes of all keys.
+    pub fn text_len(&self) -> usize {
+        self.text.len()
+    }
+
+    pub fn clear(&mut self) {
         self.index.clear();
         self.text.clear();
         self.ends.clear();
     }
 
-    fn bytes(&self) -> usize {
+    pub fn bytes(&self) -> usize {
         self.index.allocation_size() + self.text.capacity() + self.ends.capacity() * 4
     }
 }
@@ -255,7 +260,7 @@ impl Keyed {
 
 /// A key above [`KEY_MAX`]: its first bytes, and a hash of the rest, marked as cut, so that different keys stay different.
 /// The hash is the same in every worker and process.
-fn cut(key: &[u8]) -> Vec<u8> {
+pub(super) fn cut(key: &[u8]) -> Vec<u8> {
     let mut hasher = FixedState::default().build_hasher();
     hasher.write(&key[KEY_KEPT..]);
     let mut kept = key[..KEY_KEPT].to_vec();
@@ -313,82 +318,6 @@ impl Coded {
     pub fn bytes(&self) -> usize {
         self.keyed.bytes() + DIRECT * 4
     }
-}
-
-#[derive(Clone, Copy, Debug)]
-struct PairSlot {
-    pair: [u32; 2],
-    row: u32,
-}
-
-/// A table keyed by two rows of other tables.
-#[derive(Clone, Debug)]
-pub struct Paired {
-    seed: Seed,
-    index: HashTable<PairSlot>,
-    pairs: Vec<[u32; 2]>,
-    rows: Rows,
-    cap: usize,
-    sent: usize,
-}
-
-impl Paired {
-    /// A table of at most `cap` rows.
-    pub fn new(seed: Seed, cap: usize) -> Self {
-        Self { seed, index: HashTable::new(), pairs: Vec::new(), rows: Rows::new(), cap, sent: 0 }
-    }
-
-    /// The row of a pair, made if it is new; [`REFUSED`] if there is no room, or one of the two was refused.
-    #[inline]
-    pub fn row(&mut self, pair: [u32; 2]) -> u32 {
-        if pair[0] == REFUSED || pair[1] == REFUSED {
-            return REFUSED;
-        }
-        let hash = hash_pair(&self.seed, pair);
-        match self.index.find(hash, |slot| slot.pair == pair) {
-            Some(slot) => slot.row,
-            None => self.insert(pair, hash),
-        }
-    }
-
-    /// Counts an entry.
-    #[inline]
-    pub fn record(&mut self, row: u32, entry: &Increment) {
-        self.rows.record(row, entry);
-    }
-
-    #[cold]
-    fn insert(&mut self, pair: [u32; 2], hash: u64) -> u32 {
-        if self.pairs.len() >= self.cap {
-            return REFUSED;
-        }
-        let row = self.pairs.len() as u32;
-        self.pairs.push(pair);
-        self.rows.rows.push(Row::default());
-        let seed = &self.seed;
-        self.index.insert_unique(hash, PairSlot { pair, row }, |slot| hash_pair(seed, slot.pair));
-        row
-    }
-
-    /// Moves what changed into `part`, which is empty.
-    pub fn hand_over(&mut self, part: &mut TablePart) {
-        part.pairs.extend_from_slice(&self.pairs[self.sent..]);
-        self.sent = self.pairs.len();
-        self.rows.hand_over(part);
-    }
-
-    /// Bytes of memory.
-    pub fn bytes(&self) -> usize {
-        self.index.allocation_size() + self.pairs.capacity() * 8 + self.rows.bytes()
-    }
-}
-
-/// Hash of a pair of rows.
-#[inline]
-pub fn hash_pair(seed: &Seed, [a, b]: [u32; 2]) -> u64 {
-    let mut hasher = seed.build_hasher();
-    hasher.write_u64(u64::from(a) << 32 | u64::from(b));
-    hasher.finish()
 }
 
 /// A bounded memory of what raw texts mean: a URL's authority is a host and a site, a header is a content type. A full one forgets all.

@@ -13,7 +13,7 @@ use crate::wire::codes;
 pub enum Key {
     /// Of an ordinary table.
     One(String),
-    /// Of a table of pairs: client, then site.
+    /// Of a table of pairs.
     Pair([String; 2]),
 }
 
@@ -22,7 +22,10 @@ impl Key {
     pub fn new(dimension: Dimension, raw: RawKey<'_>) -> Self {
         match raw {
             RawKey::One(bytes) => Self::One(text(dimension, bytes)),
-            RawKey::Pair(client, site) => Self::Pair([text(Dimension::Client, client), text(Dimension::Site, site)]),
+            RawKey::Pair(first, second) => {
+                let [a, b] = dimension.pair().unwrap_or([dimension; 2]);
+                Self::Pair([text(a, first), text(b, second)])
+            }
         }
     }
 }
@@ -58,12 +61,8 @@ pub fn text(dimension: Dimension, raw: &[u8]) -> String {
         Dimension::Result => code(raw).map(|code| codes::result_name(code).into_owned()),
         Dimension::Route => code(raw).map(|code| codes::route_name(code).into_owned()),
         Dimension::Status => code(raw).map(|code| code.to_string()),
-        Dimension::Site
-        | Dimension::Host
-        | Dimension::ClientSite
-        | Dimension::Method
-        | Dimension::Type
-        | Dimension::Node => None,
+        Dimension::Network => <[u8; 16]>::try_from(raw).ok().map(network),
+        _ => None,
     };
     let text = shaped.unwrap_or_else(|| escaped(raw));
     if text == nothing {
@@ -101,6 +100,11 @@ fn code(raw: &[u8]) -> Option<i64> {
     raw.try_into().ok().map(i64::from_le_bytes)
 }
 
+fn network(bytes: [u8; 16]) -> String {
+    let address = Ipv6Addr::from(bytes).to_canonical();
+    format!("{address}/{}", if address.is_ipv4() { 24 } else { 48 })
+}
+
 fn address(bytes: [u8; 16]) -> String {
     Ipv6Addr::from(bytes).to_canonical().to_string()
 }
@@ -117,6 +121,9 @@ mod tests {
             (Dimension::Client, &v4.to_ipv6_mapped().octets(), "192.0.2.10"),
             (Dimension::Client, &v6.octets(), "2001:db8::1"),
             (Dimension::Client, b"", "(none)"),
+            (Dimension::Network, &v4.to_ipv6_mapped().octets(), "192.0.2.10/24"),
+            (Dimension::Network, &v6.octets(), "2001:db8::1/48"),
+            (Dimension::Extension, b"(dynamic)", "(dynamic)"),
             (Dimension::Client, b"odd\xff", "odd\\xff"),
             (Dimension::Site, b"", "(none)"),
             (Dimension::Site, b"heron.example", "heron.example"),

@@ -7,7 +7,7 @@ use foldhash::fast::RandomState;
 use super::model::{Ids, Model, values};
 use super::{key, rank, value};
 use crate::merger::Table;
-use crate::merger::snapshot::Keys;
+use crate::merger::snapshot::RawKey;
 use crate::tally::Measure;
 
 /// The three tables that a matrix is made from.
@@ -47,21 +47,27 @@ pub struct Matrix {
 pub fn find(tables: &Tables<'_>, measure: Measure, size: usize) -> Matrix {
     let rows = rank::page(tables.sites, measure, 0, size);
     let columns = rank::page(tables.clients, measure, 0, size);
-    let place = |ranked: &[u32]| -> HashMap<u32, usize, RandomState> { ranked.iter().copied().zip(0..).collect() };
-    let (row_of, column_of) = (place(&rows), place(&columns));
+    let (row_of, column_of) = (places(tables.sites, &rows), places(tables.clients, &columns));
     let mut cells = Vec::new();
-    if let Keys::Pairs { pairs, .. } = &tables.pairs.keys {
-        for ([client, site], pair) in pairs.iter().zip(0..) {
-            // Most pairs fail at the first look-up.
-            if let Some(&row) = row_of.get(site)
-                && let Some(&column) = column_of.get(client)
-            {
-                cells.push(Cell { row, column, pair });
-            }
+    for pair in 0..tables.pairs.len() as u32 {
+        // Most pairs fail at the first look-up.
+        if let RawKey::Pair(client, site) = tables.pairs.raw_key(pair)
+            && let Some(&row) = row_of.get(site)
+            && let Some(&column) = column_of.get(client)
+        {
+            cells.push(Cell { row, column, pair });
         }
     }
     cells.sort_unstable_by_key(|cell| (cell.row, cell.column));
     Matrix { rows, columns, cells }
+}
+
+/// Where each of the ranked keys is in the matrix.
+fn places<'a>(table: &'a Table, ranked: &[u32]) -> HashMap<&'a [u8], usize, RandomState> {
+    let key = |&row: &u32| match table.raw_key(row) {
+        RawKey::One(key) | RawKey::Pair(key, _) => key,
+    };
+    ranked.iter().map(key).zip(0..).collect()
 }
 
 /// What the page shows as a matrix of `size` rows and columns.

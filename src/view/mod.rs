@@ -59,6 +59,8 @@ pub enum Subscription {
     Matrix {
         /// Ranked by what.
         measure: Measure,
+        /// When.
+        window: Window,
         /// Rows, and columns.
         size: u16,
     },
@@ -68,14 +70,19 @@ impl Subscription {
     /// The window that it shows.
     pub fn window(&self) -> Window {
         match self {
-            Self::Status | Self::Matrix { .. } => Window::Total,
-            Self::Table { window, .. } | Self::Rank { window, .. } | Self::Series { window } => *window,
+            Self::Status => Window::Total,
+            Self::Table { window, .. }
+            | Self::Rank { window, .. }
+            | Self::Matrix { window, .. }
+            | Self::Series { window } => *window,
         }
     }
 
-    /// True for what is kept by entry time only.
-    pub fn needs_history(&self) -> bool {
-        matches!(self, Self::Series { .. }) || self.window() != Window::Total
+    /// True for what `--statistics base` does not keep.
+    pub fn needs_statistics(&self) -> bool {
+        matches!(self, Self::Series { .. })
+            || self.window() != Window::Total
+            || self.dimensions().iter().any(|dimension| !Dimension::BASE.contains(dimension))
     }
 
     /// The tables that it needs, in the order in which [`View::advance`] takes them.
@@ -172,7 +179,7 @@ impl View {
             }
             Subscription::Rank { measure, .. } => curve::model(&scene.tables[0], measure),
             Subscription::Series { window } => series::model(&scene.snapshot, window),
-            Subscription::Matrix { measure, size } => {
+            Subscription::Matrix { measure, size, .. } => {
                 let tables =
                     matrix::Tables { sites: &scene.tables[0], clients: &scene.tables[1], pairs: &scene.tables[2] };
                 matrix::model(&tables, measure, size, ids)

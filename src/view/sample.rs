@@ -4,7 +4,8 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use crate::merger::snapshot::{Absent, Keys, Memory};
-use crate::merger::{Covered, Node, NodeState, Snapshot, Table};
+use crate::merger::{Covered, Large, Node, NodeState, Snapshot, Table};
+use crate::tally::dimension::join;
 use crate::tally::rollup::History;
 use crate::tally::{Counts, Dimension, Entries, Names};
 
@@ -49,6 +50,8 @@ pub(crate) fn table(dimension: Dimension, rows: &[(&str, u64)]) -> Table {
         rows,
         refused: Counts::default(),
         absent: Vec::new(),
+        errors: Vec::new(),
+        misses: false,
     }
 }
 
@@ -71,11 +74,13 @@ pub(crate) fn pairs(clients: &Table, sites: &Table, rows: &[([u32; 2], u64)]) ->
     let mut table = table(Dimension::ClientSite, &[]);
     table.rows = rows.iter().map(|(_, requests)| counts(*requests)).collect();
     table.total = sum(&table.rows);
-    table.keys = Keys::Pairs {
-        pairs: rows.iter().map(|(pair, _)| *pair).collect(),
-        clients: clients.clone(),
-        sites: sites.clone(),
-    };
+    let mut names = Names::default();
+    let mut key = Vec::new();
+    for ([client, site], _) in rows {
+        join([clients.name(*client), sites.name(*site)], &mut key);
+        names.push(&key);
+    }
+    table.keys = Keys::Pairs(names);
     table
 }
 
@@ -126,7 +131,11 @@ pub(crate) fn snapshot(tick: u64, tables: Vec<Table>) -> Snapshot {
         (table.tick, table.as_of, table.covered) = (tick, as_of, Covered::since_start(STARTED, as_of));
         let dimension = table.dimension;
         snapshot.keys[dimension as usize] = (table.len() as u64, table.is_exact());
-        snapshot.tables[dimension as usize] = Some(Arc::new(table));
+        let table = Arc::new(table);
+        if !dimension.is_small() {
+            snapshot.large[dimension as usize] = Some(Arc::new(Large::of(table.clone())));
+        }
+        snapshot.tables[dimension as usize] = Some(table);
     }
     snapshot
 }

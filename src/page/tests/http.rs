@@ -120,9 +120,9 @@ fn what_is_not_kept_is_refused_with_what_is() {
     rig.tick(vec![sites()]);
     for (target, status, allowed) in [
         ("/api/v1/top", 400, "site"),
-        ("/api/v1/top?dimension=url", 400, "site"),
+        ("/api/v1/top?dimension=urls", 400, "site"),
         ("/api/v1/top?dimension=site&measure=hit", 400, "hit_bytes"),
-        ("/api/v1/top?dimension=site&window=1h", 400, "total"),
+        ("/api/v1/top?dimension=site&window=2h", 400, "total"),
         ("/api/v1/top?dimension=site&limit=0", 400, "1 to 100000"),
         ("/api/v1/top?dimension=site&limit=100001", 400, "1 to 100000"),
         ("/api/v1/top?dimension=site&color=red", 400, "offset"),

@@ -16,7 +16,7 @@ use tokio::sync::watch;
 
 use super::{Config, Info, Limits, Page, spawn};
 use crate::merger::handle::Watched;
-use crate::merger::{Command, Handle, NodeState, Snapshot, Table};
+use crate::merger::{Command, Handle, Large, NodeState, Snapshot, Table};
 use crate::tally::Dimension;
 use crate::view::sample;
 
@@ -53,7 +53,8 @@ impl Rig {
             for command in asked {
                 if let Command::Want(dimension, reply) = command {
                     let table = known.lock().unwrap().get(&dimension).cloned();
-                    let _ = reply.send(table.unwrap_or_else(|| Arc::new(sample::table(dimension, &[]))));
+                    let table = table.unwrap_or_else(|| Arc::new(sample::table(dimension, &[])));
+                    let _ = reply.send(Arc::new(Large::of(table)));
                 }
             }
         });

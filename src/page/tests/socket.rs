@@ -208,11 +208,9 @@ fn what_is_refused_harms_nothing() {
     let mut rig = Rig::new();
     rig.tick(vec![sites(&[("a", 5)])]);
     let mut browser = Browser::open(&rig);
-    browser.send(r#"{"subscribe": {"view": 3, "kind": "table", "dimension": "site", "window": "1h"}}"#);
-    assert_eq!(
-        browser.text(),
-        serde_json::json!({"view": 3, "refused": "window 1h is not kept", "allowed": ["total"]})
-    );
+    browser.send(r#"{"subscribe": {"view": 3, "kind": "table", "dimension": "site", "window": "2h"}}"#);
+    let allowed = ["total", "1m", "10m", "1h", "24h"];
+    assert_eq!(browser.text(), serde_json::json!({"view": 3, "refused": "window 2h is not kept", "allowed": allowed}));
     browser.send(r#"{"subscribe": {"view": 4, "kind": "serie"}}"#);
     assert_eq!(browser.text()["allowed"][1], "table");
     for text in ["", "hello", "{}", "[1]"] {

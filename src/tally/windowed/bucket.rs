@@ -4,6 +4,8 @@
 //! [`Counts`], and in bit 13 whether it has an error; those sums; its error in 255ths of the bucket's loss, as one byte. Numbers are
 //! little-endian base 128.
 
+use std::sync::Arc;
+
 use super::loss::Loss;
 use super::summary::{Row, Summary};
 use crate::tally::{Band, Counts};
@@ -14,13 +16,13 @@ const SUMS: usize = 2 * Band::COUNT + 3;
 /// The bit of a row that has an error.
 const HAS_ERROR: u64 = 1 << SUMS;
 
-/// A closed bucket: a summary in 8 to 18 bytes a row.
+/// A closed bucket: a summary in 8 to 18 bytes a row. Copies share them.
 #[derive(Clone, Debug)]
 pub struct Bucket {
     total: Counts,
     absent: Loss,
     rows: u32,
-    packed: Box<[u8]>,
+    packed: Arc<[u8]>,
 }
 
 impl Bucket {

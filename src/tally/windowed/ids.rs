@@ -1,5 +1,7 @@
 //! Keys by dense number, on the merger's side: what closed buckets and open tables call a key. Numbers that none of them uses are freed.
 
+use std::sync::Arc;
+
 use hashbrown::HashTable;
 
 /// Spreads a part of a hash over a whole one.
@@ -17,15 +19,38 @@ struct Span {
 #[derive(Clone, Debug, Default)]
 pub struct Ids {
     index: HashTable<u32>,
+    named: Arc<Named>,
+    free: Vec<u32>,
+}
+
+/// The keys of numbers: what a window needs of [`Ids`]. Copies share it until a key comes or goes.
+#[derive(Clone, Debug, Default)]
+pub struct Named {
     spans: Vec<Span>,
     text: Vec<u8>,
-    free: Vec<u32>,
+}
+
+impl Named {
+    /// The key of a number.
+    ///
+    /// # Panics
+    ///
+    /// If it was never given.
+    pub fn key(&self, id: u32) -> &[u8] {
+        let span = self.spans[id as usize];
+        &self.text[span.start..][..span.len as usize]
+    }
+
+    /// All numbers are below this.
+    pub fn end(&self) -> usize {
+        self.spans.len()
+    }
 }
 
 impl Ids {
     /// The number of a key, given to it if it has none. `hash` is the same for the same key, always.
     pub fn id(&mut self, key: &[u8], hash: u64) -> u32 {
-        let (spans, text) = (&mut self.spans, &mut self.text);
+        let Named { spans, text } = &*self.named;
         let tag = (hash >> 32) as u32 ^ hash as u32;
         let same = |id: &u32| {
             let span = spans[*id as usize];
@@ -34,6 +59,7 @@ impl Ids {
         if let Some(&id) = self.index.find(spread(tag), same) {
             return id;
         }
+        let Named { spans, text } = Arc::make_mut(&mut self.named);
         let span = Span { start: text.len(), len: key.len() as u32, tag };
         text.extend_from_slice(key);
         let id = self.free.pop().unwrap_or(spans.len() as u32);
@@ -51,8 +77,12 @@ impl Ids {
     ///
     /// If it was never given.
     pub fn key(&self, id: u32) -> &[u8] {
-        let span = self.spans[id as usize];
-        &self.text[span.start..][..span.len as usize]
+        self.named.key(id)
+    }
+
+    /// The keys of all numbers.
+    pub fn named(&self) -> &Arc<Named> {
+        &self.named
     }
 
     /// How many keys have a number.
@@ -67,14 +97,14 @@ impl Ids {
 
     /// All numbers are below this.
     pub fn end(&self) -> usize {
-        self.spans.len()
+        self.named.end()
     }
 
     /// Frees every number that isn't marked; `marked` is [`Ids::end`] long.
     pub fn sweep(&mut self, marked: &[bool]) {
         self.index.retain(|id| marked[*id as usize]);
         let used = marked.iter().rposition(|&marked| marked).map_or(0, |last| last + 1);
-        self.spans.truncate(used);
+        let before = std::mem::take(&mut self.named);
         self.free.clear();
         for id in (0..used).rev() {
             if !marked[id] {
@@ -82,27 +112,27 @@ impl Ids {
                 self.free.push(id as u32);
             }
         }
-        let used = |spans: &[Span]| {
-            spans.iter().zip(marked).filter(|(_, marked)| **marked).map(|(span, _)| span.len as usize).sum()
-        };
-        let mut text = Vec::with_capacity(used(&self.spans));
-        for (span, _) in self.spans.iter_mut().zip(marked).filter(|(_, marked)| **marked) {
-            let start = text.len();
-            text.extend_from_slice(&self.text[span.start..][..span.len as usize]);
-            span.start = start;
+        let kept = || before.spans.iter().zip(marked).take(used);
+        let bytes = kept().filter(|(_, marked)| **marked).map(|(span, _)| span.len as usize).sum();
+        let mut named = Named { spans: Vec::with_capacity(used + used / 4), text: Vec::with_capacity(bytes) };
+        for (span, &marked) in kept() {
+            let start = named.text.len();
+            if marked {
+                named.text.extend_from_slice(&before.text[span.start..][..span.len as usize]);
+            }
+            named.spans.push(Span { start, ..*span });
         }
-        self.text = text;
         self.free.shrink_to(2 * self.free.len());
-        self.spans.shrink_to(self.spans.len() + self.spans.len() / 4);
-        let spans = &self.spans;
+        self.named = Arc::new(named);
+        let spans = &self.named.spans;
         self.index.shrink_to(self.index.len(), |id| spread(spans[*id as usize].tag));
     }
 
     /// Bytes of memory.
     pub fn bytes(&self) -> usize {
         self.index.allocation_size()
-            + self.spans.capacity() * size_of::<Span>()
-            + self.text.capacity()
+            + self.named.spans.capacity() * size_of::<Span>()
+            + self.named.text.capacity()
             + self.free.capacity() * 4
     }
 }

@@ -4,13 +4,14 @@
 //! buckets of the window's level, or in the open tables of that level and the finer ones.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use super::bucket::Bucket;
-use super::ids::Ids;
-use super::loss::Scales;
-use super::part::{KeyedPart, PartRow};
+use super::ids::{Ids, Named};
+use super::loss::{Loss, Scales};
 use super::slot::{Level, Slot};
 use super::summary::{Cutter, Row, Summary};
+use crate::tally::Counts;
 
 /// How long a slot stays open behind its end, in ms: Traffic Server buffers entries for 5 s (guide/windows.md 1).
 pub const GRACE: u64 = 6_000;
@@ -29,7 +30,7 @@ const SWEEP_MIN: usize = 1024;
 /// Buckets of one level, by rising start.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Ring {
-    pub open: VecDeque<(u64, Summary)>,
+    pub open: VecDeque<(u64, Arc<Summary>)>,
     pub closed: VecDeque<(u64, Bucket)>,
 }
 
@@ -46,18 +47,27 @@ pub struct Cuts {
     pub closed_rows: u64,
 }
 
-/// One dimension's windows.
-#[derive(Clone, Debug)]
-pub struct Levels {
-    pub(super) ids: Ids,
+/// What is kept of one dimension: all that windows are made of. Copies share it until it changes.
+#[derive(Clone, Debug, Default)]
+pub struct Kept {
+    pub(super) named: Arc<Named>,
     pub(super) rings: [Ring; Level::CLOSING.len()],
-    pub(super) since_start: Summary,
-    /// The last tick. What is behind it by more than the grace is closed.
-    now: u64,
+    pub(super) since_start: Arc<Summary>,
     /// When counting began.
     pub(super) began: u64,
     /// Start of the oldest slot.
     pub(super) oldest: u64,
+}
+
+/// One dimension's windows.
+#[derive(Clone, Debug)]
+pub struct Levels {
+    pub(super) ids: Ids,
+    pub(super) kept: Kept,
+    /// By worker, the number of each of its rows.
+    workers: Vec<Vec<u32>>,
+    /// The last tick. What is behind it by more than the grace is closed.
+    now: u64,
     pub(super) cuts: Cuts,
     pub(super) cutter: Cutter,
     swept: usize,
@@ -70,25 +80,57 @@ pub(super) struct Room {
     pub summary: Summary,
     late: Summary,
     pub packed: Vec<u8>,
-    /// Numbers of a part's rows, by slot.
-    order: Vec<u32>,
 }
 
 impl Levels {
     /// No entries yet; counting begins at `began`. Tables keep the `keep` heaviest rows, open slots twice as many.
-    pub fn new(keep: usize, began: u64) -> Self {
+    pub fn new(keep: usize, began: u64, workers: usize) -> Self {
         Self {
             ids: Ids::default(),
-            rings: Default::default(),
-            since_start: Summary::default(),
+            kept: Kept { began, oldest: began, ..Kept::default() },
+            workers: vec![Vec::new(); workers],
             now: began,
-            began,
-            oldest: began,
             cuts: Cuts::default(),
             cutter: Cutter::new(keep.max(KEEP_MIN)),
             swept: 0,
             room: Room::default(),
         }
+    }
+
+    /// What is kept now, as of the last tick.
+    pub fn freeze(&self) -> Kept {
+        Kept { named: self.ids.named().clone(), ..self.kept.clone() }
+    }
+
+    /// Forgets what a worker's rows are called.
+    pub fn forget(&mut self, worker: usize) {
+        self.workers[worker].clear();
+    }
+
+    /// The next row of a worker is of that key; `hash` is the same for the same key, always.
+    pub fn learn(&mut self, worker: usize, key: &[u8], hash: u64) {
+        let id = self.ids.id(key, hash);
+        self.workers[worker].push(id);
+    }
+
+    /// The number of a worker's row.
+    pub fn id(&self, worker: usize, row: u32) -> u32 {
+        self.workers[worker][row as usize]
+    }
+
+    /// The key of a worker's row.
+    pub fn key(&self, worker: usize, row: u32) -> &[u8] {
+        self.ids.key(self.id(worker, row))
+    }
+
+    /// How many keys have numbers.
+    pub fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// True before the first key.
+    pub fn is_empty(&self) -> bool {
+        self.ids.is_empty()
     }
 
     /// By which weight rows are chosen from now on.
@@ -102,16 +144,17 @@ impl Levels {
         self.now = self.now.max(now);
         for level in Level::CLOSING {
             // In order of levels: what closes here flows into a table that closes in this same tick, if it's over too.
-            while let Some((start, mut summary)) = self.next_closed(level) {
+            while let Some((start, summary)) = self.next_closed(level) {
+                let mut summary = Arc::unwrap_or_clone(summary);
                 self.cuts.open_rows += summary.cut(self.cutter.keep, &mut self.cutter) as u64;
                 self.feed(level.next(), start, &summary);
                 let bucket = Bucket::pack(&summary, &mut self.room.packed);
-                let closed = &mut self.rings[level as usize].closed;
+                let closed = &mut self.kept.rings[level as usize].closed;
                 debug_assert!(closed.back().is_none_or(|(last, _)| *last < start), "what is late is later than closed");
                 closed.push_back((start, bucket));
             }
             let kept = kept_from(level, self.now);
-            let closed = &mut self.rings[level as usize].closed;
+            let closed = &mut self.kept.rings[level as usize].closed;
             while closed.front().is_some_and(|(start, _)| *start < kept) {
                 closed.pop_front();
             }
@@ -121,76 +164,43 @@ impl Levels {
         }
     }
 
-    fn next_closed(&mut self, level: Level) -> Option<(u64, Summary)> {
-        let start = self.rings[level as usize].open.front()?.0;
-        self.is_closed(level, start).then(|| self.rings[level as usize].open.pop_front()).flatten()
+    fn next_closed(&mut self, level: Level) -> Option<(u64, Arc<Summary>)> {
+        let start = self.kept.rings[level as usize].open.front()?.0;
+        self.is_closed(level, start).then(|| self.kept.rings[level as usize].open.pop_front()).flatten()
     }
 
     fn is_closed(&self, level: Level, start: u64) -> bool {
         level.end(start).saturating_add(GRACE) <= self.now
     }
 
-    /// Adds a worker's part of this dimension.
-    pub fn add(&mut self, part: &KeyedPart) {
-        self.cuts.worker_rows += part.dropped;
-        self.cuts.crowded += part.crowded;
-        let mut order = std::mem::take(&mut self.room.order);
-        order.clear();
-        order.extend(0..part.rows.len() as u32);
-        if part.slots.len() > 1 {
-            order.sort_by_key(|&row| part.rows[row as usize].slot);
+    /// Adds `rows` of one slot, each number once, in any order, and the `rest` that is in no row, of which a key has at most `absent`. Of too
+    /// many, only the heaviest stay. `rows` is left empty.
+    pub fn add(&mut self, slot: Slot, rows: &mut Vec<Row>, rest: &Counts, absent: &Loss) {
+        rows.sort_unstable_by_key(|row| row.id);
+        debug_assert!(rows.is_sorted_by(|a, b| a.id < b.id), "each number once");
+        let mut summary = std::mem::take(&mut self.room.summary);
+        std::mem::swap(&mut summary.rows, rows);
+        (summary.total, summary.absent) = (*rest, *absent);
+        for row in &summary.rows {
+            summary.total.merge(&row.counts);
         }
-        let mut rest = &order[..];
-        for (number, slot) in part.slots.iter().enumerate() {
-            let end = rest.partition_point(|&row| part.rows[row as usize].slot as usize == number);
-            let (rows, others) = rest.split_at(end);
-            rest = others;
-            let mut summary = std::mem::take(&mut self.room.summary);
-            (summary.total, summary.absent) = (slot.rest, slot.absent);
-            self.number_rows(part, rows, &mut summary);
-            self.add_summary(slot.slot, &summary);
-            self.room.summary = summary;
-        }
-        self.room.order = order;
+        self.cuts.open_rows += summary.cut(self.cutter.keep * SLOT, &mut self.cutter) as u64;
+        self.add_summary(slot, &summary);
+        std::mem::swap(&mut summary.rows, rows);
+        rows.clear();
+        self.room.summary = summary;
     }
 
-    /// Makes a summary of a slot's rows: of many, only the heaviest get numbers.
-    fn number_rows(&mut self, part: &KeyedPart, rows: &[u32], summary: &mut Summary) {
-        for &row in rows {
-            summary.total.merge(&part.rows[row as usize].counts);
-        }
-        summary.rows.clear();
-        let id = |ids: &mut Ids, row: &PartRow| ids.id(part.key(row), row.hash);
-        let numbered = |ids: &mut Ids, number: u32| {
-            let row = &part.rows[number as usize];
-            Row { id: id(ids, row), counts: row.counts, error: part.errors[number as usize] }
-        };
-        let keep = self.cutter.keep * SLOT;
-        if rows.len() <= keep {
-            summary.rows.extend(rows.iter().map(|&row| numbered(&mut self.ids, row)));
-        } else {
-            let Cutter { chooser, scales, .. } = &mut self.cutter;
-            let most = |row: u32| scales.loss(&part.rows[row as usize].counts).plus(&part.errors[row as usize]);
-            chooser.weights.clear();
-            chooser.weights.extend(rows.iter().map(|&row| most(row).weight()));
-            let total = scales.loss(&summary.total).weight();
-            let mut choice = chooser.choose(keep).worth_a_name(total, keep);
-            for (&row, &weight) in rows.iter().zip(&chooser.weights) {
-                if choice.keeps(weight) {
-                    summary.rows.push(numbered(&mut self.ids, row));
-                } else {
-                    summary.absent = summary.absent.most(&most(row));
-                }
-            }
-            self.cuts.open_rows += (rows.len() - summary.rows.len()) as u64;
-        }
-        summary.rows.sort_unstable_by_key(|row| row.id);
+    /// Counts what a worker gave up.
+    pub fn gave_up(&mut self, rows: u64, crowded: u64) {
+        self.cuts.worker_rows += rows;
+        self.cuts.crowded += crowded;
     }
 
     /// Adds to the open table of its time; late, also to the closed bucket of each level below that.
     fn add_summary(&mut self, slot: Slot, summary: &Summary) {
         if slot.level != Level::Start {
-            self.oldest = self.oldest.min(slot.start);
+            self.kept.oldest = self.kept.oldest.min(slot.start);
         }
         let mut level = slot.level;
         while level != Level::Start {
@@ -208,7 +218,7 @@ impl Levels {
 
     fn add_late(&mut self, level: Level, start: u64, more: &Summary) {
         let Room { late, packed, .. } = &mut self.room;
-        let closed = &mut self.rings[level as usize].closed;
+        let closed = &mut self.kept.rings[level as usize].closed;
         let at = closed.partition_point(|(other, _)| *other < start);
         let made = closed.get(at).is_some_and(|(other, _)| *other == start);
         late.clear();
@@ -228,14 +238,14 @@ impl Levels {
     fn feed(&mut self, level: Level, time: u64, more: &Summary) {
         let keep = self.cutter.keep * if level == Level::Minute { SLOT } else { 1 };
         let summary = match level {
-            Level::Start => &mut self.since_start,
+            Level::Start => Arc::make_mut(&mut self.kept.since_start),
             _ => {
-                let (start, open) = (level.floor(time), &mut self.rings[level as usize].open);
+                let (start, open) = (level.floor(time), &mut self.kept.rings[level as usize].open);
                 let at = open.partition_point(|(other, _)| *other < start);
                 if open.get(at).is_none_or(|(other, _)| *other != start) {
-                    open.insert(at, (start, Summary::default()));
+                    open.insert(at, (start, Arc::default()));
                 }
-                &mut open[at].1
+                Arc::make_mut(&mut open[at].1)
             }
         };
         self.cuts.open_rows += summary.merge(more, keep, &mut self.cutter) as u64;
@@ -246,14 +256,15 @@ impl Levels {
         let mut marked = vec![false; self.ids.end()];
         let scratch = &mut self.room.summary;
         let mut mark = |summary: &Summary| summary.rows.iter().for_each(|row| marked[row.id as usize] = true);
-        for ring in &self.rings {
+        for ring in &self.kept.rings {
             ring.open.iter().for_each(|(_, open)| mark(open));
             for (_, bucket) in &ring.closed {
                 bucket.unpack(scratch);
                 mark(scratch);
             }
         }
-        mark(&self.since_start);
+        mark(&self.kept.since_start);
+        self.workers.iter().flatten().for_each(|id| marked[*id as usize] = true);
         self.ids.sweep(&marked);
         self.swept = self.ids.len();
     }
@@ -270,21 +281,21 @@ impl Levels {
 
     /// Bytes of closed buckets and of the names, which the water level rules.
     pub fn closed_bytes(&self) -> usize {
-        let closed = self.rings.iter().flat_map(|ring| &ring.closed);
+        let closed = self.kept.rings.iter().flat_map(|ring| &ring.closed);
         closed.map(|(_, bucket)| bucket.bytes()).sum::<usize>() + self.ids.bytes()
     }
 
     /// Bytes of open tables, which k rules, and of the room to work in.
     fn open_bytes(&self) -> usize {
-        let open = self.rings.iter().flat_map(|ring| &ring.open).map(|(_, open)| open.bytes());
+        let open = self.kept.rings.iter().flat_map(|ring| &ring.open).map(|(_, open)| open.bytes());
         let room = &self.room;
         open.sum::<usize>()
-            + self.since_start.bytes()
+            + self.kept.since_start.bytes()
+            + self.workers.iter().map(|rows| rows.capacity() * 4).sum::<usize>()
             + self.cutter.bytes()
             + room.summary.bytes()
             + room.late.bytes()
             + room.packed.capacity()
-            + room.order.capacity() * 4
     }
 }
 

@@ -5,8 +5,13 @@ use std::hash::{BuildHasher, Hasher};
 
 use foldhash::fast::FixedState;
 
-use super::{Bounded, KeyedPart, Level, Levels, Scales, Slot, Window, is_ahead};
+use super::summary::Row;
+use super::{Kept, Level, Levels, Loss, Scales, Slot, Window, is_ahead};
 use crate::tally::counts::{Band, Counts, Increment, Measure};
+use crate::tally::lanes::Lanes;
+use crate::tally::part::LargePart;
+use crate::tally::slotted::{Knife, Slotted};
+use crate::tally::table::Seed;
 
 /// When counting begins, within a slot.
 pub const BEGAN: u64 = 1_700_000_001_234;
@@ -25,10 +30,34 @@ pub struct Seen {
     pub increment: Increment,
 }
 
+/// A worker's table, as a shard has it.
+pub struct Worker {
+    table: Slotted,
+    lanes: Lanes,
+    knife: Knife,
+}
+
+impl Worker {
+    fn record(&mut self, slot: Slot, key: &[u8], increment: &Increment) {
+        if let Some((lane, number)) = self.lanes.enter(slot) {
+            self.table.enter(lane, number);
+        }
+        let row = self.table.row(key);
+        self.table.record(row, self.lanes.current(), increment);
+        if self.table.is_full() {
+            self.table.cut(&mut self.knife);
+        }
+    }
+
+    pub fn bytes(&self) -> usize {
+        self.table.bytes()
+    }
+}
+
 /// Workers and a merger of one dimension, and all entries they got.
 pub struct Engine {
-    pub workers: Vec<Bounded>,
-    pub parts: Vec<KeyedPart>,
+    pub workers: Vec<Worker>,
+    pub parts: Vec<LargePart>,
     pub levels: Levels,
     pub seen: Vec<Seen>,
     pub now: u64,
@@ -38,9 +67,15 @@ pub struct Engine {
 impl Engine {
     pub fn new(workers: usize, w: usize, k: usize) -> Self {
         Self {
-            workers: (0..workers).map(|_| Bounded::new(w)).collect(),
-            parts: vec![KeyedPart::default(); workers],
-            levels: Levels::new(k, BEGAN),
+            workers: (0..workers)
+                .map(|_| Worker {
+                    table: Slotted::new(Seed::default(), 2 * w),
+                    lanes: Lanes::default(),
+                    knife: Knife::default(),
+                })
+                .collect(),
+            parts: vec![LargePart::default(); workers],
+            levels: Levels::new(k, BEGAN, workers),
             seen: Vec::new(),
             now: BEGAN,
             total: Counts::default(),
@@ -49,7 +84,7 @@ impl Engine {
 
     pub fn record(&mut self, worker: usize, time: u64, key: &[u8], increment: Increment) {
         let slot = Slot::of(time, self.now);
-        self.workers[worker].record(slot, key, hash(key), &increment);
+        self.workers[worker].record(slot, key, &increment);
         self.total.record(&increment);
         let time = if is_ahead(time, self.now) { self.now } else { time };
         self.seen.push(Seen { time, key: key.to_vec(), increment });
@@ -61,10 +96,38 @@ impl Engine {
         self.levels.set_scales(Scales::of(&self.total));
         self.levels.tick(now);
         for &worker in takes {
-            self.workers[worker].hand_over(&mut self.parts[worker]);
-            self.workers[worker].set_scales(Scales::of(&self.total));
-            self.levels.add(&self.parts[worker]);
+            let Worker { table, lanes, knife } = &mut self.workers[worker];
+            let (part, mut slots) = (&mut self.parts[worker], Vec::new());
+            part.clear();
+            let crowded = lanes.hand_over(&mut slots);
+            table.hand_over(part);
+            knife.scales = Scales::of(&self.total);
+            self.levels.gave_up(part.dropped, crowded);
+            if part.restarts {
+                self.levels.forget(worker);
+            }
+            part.keys.iter().for_each(|key| self.levels.learn(worker, key, hash(key)));
+            for (number, slot) in slots.iter().enumerate() {
+                let error = |at: usize| {
+                    let found = part.errors.iter().find(|(with, _)| *with as usize == at);
+                    found.map_or(Loss::NONE, |(_, error)| *error)
+                };
+                let of_slot = part.deltas.iter().enumerate().filter(|(_, delta)| delta.slot as usize == number);
+                let mut rows: Vec<Row> = of_slot
+                    .map(|(at, delta)| Row {
+                        id: self.levels.id(worker, delta.row),
+                        counts: delta.counts,
+                        error: error(at),
+                    })
+                    .collect();
+                let lost = part.lost.get(number).copied().unwrap_or_default();
+                self.levels.add(*slot, &mut rows, &lost.rest, &lost.absent);
+            }
         }
+    }
+
+    pub fn kept(&self) -> Kept {
+        self.levels.freeze()
     }
 
     pub fn tick_all(&mut self, now: u64) {
@@ -79,7 +142,7 @@ impl Engine {
                 level == Level::Start
                     || level.floor(time) >= level.first(self.now) && Level::Minute.floor(time) <= self.now
             });
-            check(&self.levels.window(level, self.now), &recount, &format!("{level:?}"))
+            check(&self.kept().window(level, self.now), &recount, &format!("{level:?}"))
         });
         levels.sum()
     }

@@ -50,14 +50,14 @@ impl Levels {
     /// What each closed bucket weighs: its bytes and its rows' share of the names.
     fn bucket_weights(&self) -> impl Iterator<Item = usize> {
         let name = self.bytes_of_name();
-        self.rings.iter().flat_map(|ring| &ring.closed).map(move |(_, bucket)| weight(bucket, name))
+        self.kept.rings.iter().flat_map(|ring| &ring.closed).map(move |(_, bucket)| weight(bucket, name))
     }
 
     /// Bytes of names for each row that is held.
     fn bytes_of_name(&self) -> f64 {
-        let closed = self.rings.iter().flat_map(|ring| &ring.closed).map(|(_, bucket)| bucket.rows());
-        let open = self.rings.iter().flat_map(|ring| &ring.open).map(|(_, open)| open.rows.len());
-        let rows = closed.chain(open).sum::<usize>() + self.since_start.rows.len();
+        let closed = self.kept.rings.iter().flat_map(|ring| &ring.closed).map(|(_, bucket)| bucket.rows());
+        let open = self.kept.rings.iter().flat_map(|ring| &ring.open).map(|(_, open)| open.rows.len());
+        let rows = closed.chain(open).sum::<usize>() + self.kept.since_start.rows.len();
         self.ids.bytes() as f64 / rows.max(1) as f64
     }
 
@@ -65,7 +65,7 @@ impl Levels {
     fn cut_above(&mut self, level: usize) -> u64 {
         let name = self.bytes_of_name();
         let mut dropped = 0;
-        for (_, bucket) in self.rings.iter_mut().flat_map(|ring| &mut ring.closed) {
+        for (_, bucket) in self.kept.rings.iter_mut().flat_map(|ring| &mut ring.closed) {
             let weight = weight(bucket, name);
             if weight > level {
                 let summary = &mut self.room.summary;

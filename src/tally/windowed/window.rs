@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::levels::Levels;
+use super::levels::Kept;
 use super::loss::Loss;
 use super::slot::Level;
 use super::summary::Summary;
@@ -21,6 +21,11 @@ pub struct WindowRow {
 }
 
 impl WindowRow {
+    /// The most that was missed, of all measures.
+    pub fn loss(&self) -> Loss {
+        self.error
+    }
+
     /// The most that was missed; 0 is exact.
     pub fn error(&self, measure: Measure) -> u64 {
         self.error.measure(measure)
@@ -108,7 +113,7 @@ struct Range {
     now: u64,
 }
 
-impl Levels {
+impl Kept {
     /// The window of that level that ends `now`: (now - span, now], and at most one bucket more. That since the start has all entries,
     /// those ahead of now too.
     pub fn window(&self, level: Level, now: u64) -> Window {
@@ -154,7 +159,7 @@ impl Levels {
     fn sum(&self, range: Range) -> Window {
         const NONE: u32 = u32::MAX;
         let mut window = Window::default();
-        let mut row_of = vec![NONE; self.ids.end()];
+        let mut row_of = vec![NONE; self.named.end()];
         self.each(range, |_, summary| {
             window.total.merge(&summary.total);
             window.absent = window.absent.plus(&summary.absent);
@@ -173,7 +178,7 @@ impl Levels {
             }
         });
         for row in &mut window.rows {
-            let key = self.ids.key(row.id);
+            let key = self.named.key(row.id);
             row.error = window.absent.uncovered(&row.error);
             (row.start, row.len) = (window.text.len(), key.len() as u32);
             window.text.extend_from_slice(key);

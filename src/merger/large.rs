@@ -1,0 +1,262 @@
+//! The merger's tables of large dimensions: every worker's parts, by slot of entry time, under common numbers.
+
+use std::hash::{BuildHasher, Hasher};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use super::snapshot::{Covered, Keys, Table};
+use crate::tally::dimension::{Kind, join};
+use crate::tally::part::LargePart;
+use crate::tally::slotted::Lost;
+use crate::tally::table::Seed;
+use crate::tally::windowed::summary::Row;
+use crate::tally::windowed::{Cuts, Kept, Level, Levels, Loss, Scales, Slot, shrink_to};
+use crate::tally::{Caps, Counts, Dimension, Names, Part, Window};
+
+/// All large dimensions, in the order of [`Dimension::LARGE`].
+#[derive(Debug)]
+pub struct Larges {
+    levels: Vec<Levels>,
+    seed: Seed,
+    started: u64,
+    tick: (u64, u64),
+    /// Bytes for closed buckets and names.
+    water: usize,
+    is_timed: bool,
+    /// The copies that snapshots share, until the next full tick.
+    copies: Vec<Option<Arc<Large>>>,
+    rows: Vec<Vec<Row>>,
+    key: Vec<u8>,
+}
+
+impl Larges {
+    /// Empty tables for that many workers. `seed` is the process's, `started` when counting began, ms since the epoch; windows are kept
+    /// if they are `timed`.
+    pub fn new(caps: &Caps, workers: usize, seed: &Seed, started: u64, is_timed: bool) -> Self {
+        let levels = Dimension::LARGE
+            .map(|dimension| Levels::new(caps.merger_rows[dimension as usize], started, workers))
+            .into_iter()
+            .collect();
+        Self {
+            levels,
+            seed: seed.clone(),
+            started,
+            tick: (0, started),
+            water: caps.water,
+            is_timed,
+            copies: Dimension::LARGE.map(|_| None).into_iter().collect(),
+            rows: Vec::new(),
+            key: Vec::new(),
+        }
+    }
+
+    /// Time goes on: closes what is over. Parts come after it. `total` is all that was counted so far.
+    pub fn advance(&mut self, now: u64, total: &Counts) {
+        let scales = Scales::of(total);
+        for levels in &mut self.levels {
+            levels.set_scales(scales);
+            levels.tick(now);
+        }
+    }
+
+    /// Adds one worker's part; `node` knows the key of a worker's row of a node.
+    pub fn add<'a>(&mut self, part: &Part, node: impl Fn(u32) -> &'a [u8]) {
+        if !part.full {
+            return;
+        }
+        for (number, dimension) in Dimension::LARGE.into_iter().enumerate() {
+            let large = &part.large[dimension as usize];
+            let (before, levels) = self.levels.split_at_mut(number);
+            let Some(levels) = levels.first_mut() else { continue };
+            if large.restarts {
+                levels.forget(part.worker);
+            }
+            let hash = |key: &[u8]| {
+                let mut hasher = self.seed.build_hasher();
+                hasher.write(key);
+                hasher.finish()
+            };
+            for key in large.keys.iter() {
+                levels.learn(part.worker, key, hash(key));
+            }
+            if let Kind::Pair([first, second]) = dimension.kind() {
+                // Their rows came in this part or before.
+                let key = |of: Dimension, row: u32| match of {
+                    Dimension::Status => Either::Code(i64::from(row).to_le_bytes()),
+                    Dimension::Node => Either::Key(node(row)),
+                    _ => Either::Key(before[of as usize].key(part.worker, row)),
+                };
+                for &[a, b] in &large.pairs {
+                    join([key(first, a).bytes(), key(second, b).bytes()], &mut self.key);
+                    levels.learn(part.worker, &self.key, hash(&self.key));
+                }
+            }
+            add(levels, part.worker, large, &part.lanes, &mut self.rows);
+            levels.gave_up(large.dropped, part.crowded);
+        }
+    }
+
+    /// A tick is over: copies made before are out of date if it was a full one.
+    pub fn tick(&mut self, tick: u64, now: u64, full: bool) {
+        if full {
+            shrink_to(&mut self.levels, self.water);
+            self.tick = (tick, now);
+            self.copies.iter_mut().for_each(|copy| *copy = None);
+        }
+    }
+
+    /// A large dimension as of the last full tick, or that which it is made of; `None` for a small one.
+    pub fn large(&mut self, dimension: Dimension) -> Option<Arc<Large>> {
+        let number = Dimension::LARGE.into_iter().position(|large| large == dimension.counted())?;
+        let (tick, as_of) = self.tick;
+        let make = || {
+            let kept = self.levels[number].freeze();
+            Arc::new(Large {
+                dimension: dimension.counted(),
+                tick,
+                as_of,
+                started: self.started,
+                is_timed: self.is_timed,
+                kept,
+                tables: Default::default(),
+                derived: Mutex::default(),
+            })
+        };
+        Some(self.copies[number].get_or_insert_with(make).clone())
+    }
+
+    /// How many keys a dimension has, and whether that is exact; `None` for a small one.
+    pub fn keys(&self, dimension: Dimension) -> Option<(u64, bool)> {
+        let number = Dimension::LARGE.into_iter().position(|large| large == dimension)?;
+        let levels = &self.levels[number];
+        Some((levels.len() as u64, levels.cuts() == Cuts::default()))
+    }
+
+    /// Bytes of all tables.
+    pub fn bytes(&self) -> u64 {
+        self.levels.iter().map(Levels::bytes).sum::<usize>() as u64
+    }
+}
+
+enum Either<'a> {
+    Key(&'a [u8]),
+    Code([u8; 8]),
+}
+
+impl Either<'_> {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Key(key) => key,
+            Self::Code(code) => code,
+        }
+    }
+}
+
+/// Adds what a worker had in each slot of one dimension.
+fn add(levels: &mut Levels, worker: usize, part: &LargePart, slots: &[Slot], rows: &mut Vec<Vec<Row>>) {
+    if rows.len() < slots.len() {
+        rows.resize(slots.len(), Vec::new());
+    }
+    let mut errors = part.errors.iter().peekable();
+    for (delta, number) in part.deltas.iter().zip(0..) {
+        let error = errors.next_if(|(with, _)| *with == number).map_or(Loss::NONE, |(_, error)| *error);
+        if let Some(rows) = rows.get_mut(delta.slot as usize) {
+            rows.push(Row { id: levels.id(worker, delta.row), counts: delta.counts, error });
+        }
+    }
+    for ((number, slot), rows) in slots.iter().enumerate().zip(rows) {
+        let lost = part.lost.get(number).copied().unwrap_or_default();
+        if !rows.is_empty() || lost != Lost::default() {
+            levels.add(*slot, rows, &lost.rest, &lost.absent);
+        }
+    }
+}
+
+/// One large dimension at one full tick: tables of all windows can be made of it, and of what is a function of it; each is made once.
+#[derive(Debug, Default)]
+pub struct Large {
+    /// Whose.
+    pub dimension: Dimension,
+    /// The full tick.
+    pub tick: u64,
+    /// When that was.
+    pub as_of: u64,
+    started: u64,
+    is_timed: bool,
+    kept: Kept,
+    tables: [OnceLock<Arc<Table>>; Window::ALL.len()],
+    derived: Mutex<Vec<Arc<Table>>>,
+}
+
+impl Large {
+    /// The table of a window; `None` if it isn't kept. Takes some milliseconds for each 10 000 keys, the first time. `dimension` is its own,
+    /// or one that is made of it.
+    pub fn table(&self, dimension: Dimension, window: Window) -> Option<Arc<Table>> {
+        if window != Window::Total && !self.is_timed {
+            return None;
+        }
+        let table = self.tables[window as usize].get_or_init(|| Arc::new(self.make(window)));
+        if dimension == table.dimension {
+            return Some(table.clone());
+        }
+        // Made under the lock, so that two who ask at once don't both make it.
+        let mut derived = self.derived.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = derived.iter().find(|known| known.dimension == dimension && known.covered.window == window);
+        if let Some(known) = known {
+            return Some(known.clone());
+        }
+        let made = Arc::new(super::derived::table(table, dimension));
+        derived.push(made.clone());
+        Some(made)
+    }
+
+    /// A dimension of which that table is all windows.
+    #[cfg(test)]
+    pub(crate) fn of(table: Arc<Table>) -> Self {
+        let large = Self {
+            dimension: table.dimension,
+            tick: table.tick,
+            as_of: table.as_of,
+            is_timed: true,
+            ..Self::default()
+        };
+        // They were empty until now.
+        large.tables.iter().for_each(|made| drop(made.set(table.clone())));
+        large
+    }
+
+    fn make(&self, window: Window) -> Table {
+        let sum = self.kept.window(level(window), self.as_of);
+        let covered = match window {
+            Window::Total => Covered::since_start(self.started, self.as_of),
+            _ => Covered { window, from: sum.from, seconds: sum.seconds },
+        };
+        let mut names = Names::default();
+        for row in &sum.rows {
+            names.push(sum.key(row));
+        }
+        let rows: Vec<Counts> = sum.rows.iter().map(|row| row.counts).collect();
+        Table {
+            dimension: self.dimension,
+            tick: self.tick,
+            as_of: self.as_of,
+            covered,
+            keys: if self.dimension.pair().is_some() { Keys::Pairs(names) } else { Keys::Names(names) },
+            refused: sum.other(&sum.rows),
+            errors: if sum.is_exact() { Vec::new() } else { sum.rows.iter().map(|row| row.loss()).collect() },
+            rows,
+            total: sum.total,
+            absent: Vec::new(),
+            misses: !sum.is_exact(),
+        }
+    }
+}
+
+fn level(window: Window) -> Level {
+    match window {
+        Window::Total => Level::Start,
+        Window::Minute => Level::Minute,
+        Window::TenMinutes => Level::TenMinutes,
+        Window::Hour => Level::Hour,
+        Window::Day => Level::Day,
+    }
+}

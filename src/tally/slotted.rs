@@ -1,0 +1,466 @@
+//! A worker's tables of large dimensions: key to dense row, and for each row what it had in each slot of entry time since the last part.
+//!
+//! Rows stay when they are handed over, so that a known key costs no allocation and its name is sent once. A row's counts in a slot are a
+//! *delta*; it is found through the slot's lane. A full table keeps the heaviest half of its deltas and the rows of these; what is dropped
+//! stays in its slot's total, and bounds what any key without a row there can have had (guide/windows.md 2).
+
+use std::hash::{BuildHasher, Hasher};
+
+use hashbrown::HashTable;
+
+use super::Counts;
+use super::caps::{KEY_BYTES, KEY_MAX};
+use super::counts::Increment;
+use super::lanes::LANES;
+use super::part::LargePart;
+use super::table::{Arena, REFUSED, Seed, cut, hash};
+use super::windowed::{Chooser, Loss, Scales};
+
+/// Rows that may come while a table is full already.
+const OVER: usize = 64;
+
+/// What a row had in one slot.
+// Two cache lines, which the processor fetches together: unaligned, it would lie in three.
+#[derive(Clone, Copy, Debug)]
+#[repr(align(128))]
+pub struct Delta {
+    /// What was counted.
+    pub counts: Counts,
+    /// Whose.
+    pub row: u32,
+    /// Number of the slot in its part.
+    pub slot: u32,
+}
+
+const _: () = assert!(size_of::<Delta>() == 128);
+
+/// What was not counted for any row of a slot.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lost {
+    /// The sum of it.
+    pub rest: Counts,
+    /// The most of it that one key can have had.
+    pub absent: Loss,
+}
+
+/// Room and rules for cutting tables.
+#[derive(Clone, Debug, Default)]
+pub struct Knife {
+    /// What makes a delta heavy.
+    pub scales: Scales,
+    chooser: Chooser,
+}
+
+/// Deltas of all rows.
+#[derive(Clone, Debug)]
+struct Rows {
+    /// By row, then lane: one more than the number of the delta, or 0. Lanes of a row lie in one half of a cache line.
+    lanes: Vec<[u32; LANES]>,
+    /// Number of the slot of each lane.
+    slots: [u32; LANES],
+    deltas: Vec<Delta>,
+    /// The most that a delta may have missed, for those that may have; by rising number.
+    errors: Vec<(u32, Loss)>,
+    /// By slot, as far as anything was lost.
+    lost: Vec<Lost>,
+    dropped: u64,
+    /// Rows, and deltas, that there is room for, about.
+    cap: usize,
+}
+
+impl Rows {
+    fn new(cap: usize) -> Self {
+        Self {
+            cap,
+            lanes: Vec::new(),
+            slots: [0; LANES],
+            deltas: Vec::new(),
+            errors: Vec::new(),
+            lost: Vec::new(),
+            dropped: 0,
+        }
+    }
+
+    /// The delta of a row in a lane; `None` without a row.
+    #[inline]
+    fn delta(&mut self, row: u32, lane: u8) -> Option<&mut Delta> {
+        let lanes = self.lanes.get(row as usize)?;
+        match lanes[usize::from(lane) % LANES] {
+            0 => self.new_delta(row, lane),
+            number => self.deltas.get_mut(number as usize - 1),
+        }
+    }
+
+    fn new_row(&mut self) {
+        make_room(&mut self.lanes, self.cap);
+        self.lanes.push([0; LANES]);
+    }
+
+    #[inline(never)]
+    fn new_delta(&mut self, row: u32, lane: u8) -> Option<&mut Delta> {
+        let lane = usize::from(lane) % LANES;
+        let (slot, number) = (self.slots[lane], self.deltas.len() as u32);
+        if let Some(lost) = self.lost.get(slot as usize)
+            && !lost.absent.is_none()
+        {
+            self.errors.push((number, lost.absent));
+        }
+        self.lanes[row as usize][lane] = number + 1;
+        make_room(&mut self.deltas, self.cap);
+        self.deltas.push(Delta { counts: Counts::default(), row, slot });
+        self.deltas.last_mut()
+    }
+
+    /// Counts for no row: for one key any number of times, so that losses add up.
+    #[cold]
+    fn lose(&mut self, lane: u8, counts: &Counts) {
+        let lost = lost_of(&mut self.lost, self.slots[usize::from(lane) % LANES]);
+        lost.rest.merge(counts);
+        lost.absent = lost.absent.plus(&Scales::default().loss(counts));
+    }
+
+    fn enter(&mut self, lane: u8, slot: u32) {
+        let lane = usize::from(lane) % LANES;
+        let before = std::mem::replace(&mut self.slots[lane], slot);
+        for delta in self.deltas.iter().filter(|delta| delta.slot == before) {
+            self.lanes[delta.row as usize][lane] = 0;
+        }
+        // A slot that comes back goes on where it was: a row has at most one delta of it.
+        for (delta, number) in self.deltas.iter().zip(1..).filter(|(delta, _)| delta.slot == slot) {
+            self.lanes[delta.row as usize][lane] = number;
+        }
+    }
+
+    /// Drops all deltas that don't `stay`, and of the others all but the `keep` heaviest.
+    fn cut(&mut self, keep: usize, knife: &mut Knife, stays: impl Fn(u32) -> bool) {
+        let Self { deltas, errors, lost, dropped, .. } = self;
+        let Knife { scales, chooser } = knife;
+        let mut at = 0;
+        let mut most = |number: usize, delta: &Delta| {
+            while errors.get(at).is_some_and(|(with, _)| (*with as usize) < number) {
+                at += 1;
+            }
+            let error =
+                errors.get(at).filter(|(with, _)| *with as usize == number).map_or(Loss::NONE, |(_, error)| *error);
+            (scales.loss(&delta.counts).plus(&error), error)
+        };
+        let losses: Vec<(Loss, Loss)> = deltas.iter().enumerate().map(|(number, delta)| most(number, delta)).collect();
+        chooser.weights.clear();
+        chooser
+            .weights
+            .extend(deltas.iter().zip(&losses).filter(|(delta, _)| stays(delta.row)).map(|(_, loss)| loss.0.weight()));
+        let mut choice = (chooser.weights.len() > keep).then(|| chooser.choose(keep));
+        let before = deltas.len();
+        let (mut number, mut kept) = (0, 0);
+        let mut errors_left = Vec::new();
+        deltas.retain(|delta| {
+            let (most, error) = losses[number];
+            number += 1;
+            let keeps = stays(delta.row) && choice.as_mut().is_none_or(|choice| choice.keeps(most.weight()));
+            if !keeps {
+                let lost = lost_of(lost, delta.slot);
+                lost.rest.merge(&delta.counts);
+                lost.absent = lost.absent.most(&most);
+                return false;
+            }
+            if !error.is_none() {
+                errors_left.push((kept, error));
+            }
+            kept += 1;
+            true
+        });
+        *errors = errors_left;
+        *dropped += (before - deltas.len()) as u64;
+    }
+
+    /// New numbers for the rows that have deltas, in their order; [`REFUSED`] for the others.
+    fn renumber(&mut self) -> Vec<u32> {
+        let mut map = vec![REFUSED; self.lanes.len()];
+        self.deltas.iter().for_each(|delta| map[delta.row as usize] = 0);
+        let mut next = 0;
+        for new in map.iter_mut().filter(|new| **new == 0) {
+            *new = next;
+            next += 1;
+        }
+        self.lanes.clear();
+        self.lanes.resize(next as usize, [0; LANES]);
+        for (delta, number) in self.deltas.iter_mut().zip(1..) {
+            delta.row = map[delta.row as usize];
+            if let Some(lane) = self.slots.iter().position(|slot| *slot == delta.slot) {
+                self.lanes[delta.row as usize][lane] = number;
+            }
+        }
+        map
+    }
+
+    fn hand_over(&mut self, part: &mut LargePart) {
+        for delta in &self.deltas {
+            self.lanes[delta.row as usize] = [0; LANES];
+        }
+        std::mem::swap(&mut self.deltas, &mut part.deltas);
+        std::mem::swap(&mut self.errors, &mut part.errors);
+        std::mem::swap(&mut self.lost, &mut part.lost);
+        part.dropped = std::mem::take(&mut self.dropped);
+        // No slot has a lane until it is gone to.
+        self.slots = [u32::MAX; LANES];
+    }
+
+    fn bytes(&self) -> usize {
+        self.lanes.capacity() * size_of::<[u32; LANES]>()
+            + self.deltas.capacity() * size_of::<Delta>()
+            + self.errors.capacity() * size_of::<(u32, Loss)>()
+            + self.lost.capacity() * size_of::<Lost>()
+    }
+}
+
+/// Room for one more, doubled as it is needed, but not far above `cap`.
+#[inline]
+fn make_room<T>(list: &mut Vec<T>, cap: usize) {
+    if list.len() == list.capacity() {
+        let more = list.len().max(16).min((cap + OVER).saturating_sub(list.len())).max(16);
+        list.reserve_exact(more);
+    }
+}
+
+fn lost_of(lost: &mut Vec<Lost>, slot: u32) -> &mut Lost {
+    let at = slot as usize;
+    if lost.len() <= at {
+        lost.resize(at + 1, Lost::default());
+    }
+    &mut lost[at]
+}
+
+/// A table of one large dimension, keyed by bytes.
+#[derive(Clone, Debug)]
+pub struct Slotted {
+    keys: Arena,
+    rows: Rows,
+    cap: usize,
+    /// Keys that were sent.
+    sent: usize,
+    /// Rows have new numbers since the last part.
+    restarts: bool,
+    seed: Seed,
+}
+
+impl Slotted {
+    /// A table that is full with `cap` rows.
+    pub fn new(seed: Seed, cap: usize) -> Self {
+        Self { keys: Arena::new(seed.clone()), rows: Rows::new(cap), cap, sent: 0, restarts: false, seed }
+    }
+
+    /// The row of a key, made if it is new.
+    #[inline]
+    pub fn row(&mut self, key: &[u8]) -> u32 {
+        if key.len() > KEY_MAX {
+            return self.row_of_long(key);
+        }
+        let hash = hash(&self.seed, key);
+        match self.keys.find(key, hash) {
+            Some(row) => row,
+            None => self.insert(key, hash),
+        }
+    }
+
+    #[cold]
+    fn row_of_long(&mut self, key: &[u8]) -> u32 {
+        let key = cut(key);
+        let hash = hash(&self.seed, &key);
+        self.keys.find(&key, hash).unwrap_or_else(|| self.insert(&key, hash))
+    }
+
+    #[cold]
+    fn insert(&mut self, key: &[u8], hash: u64) -> u32 {
+        self.rows.new_row();
+        self.keys.insert(key, hash)
+    }
+
+    /// Counts an entry in a lane.
+    #[inline]
+    pub fn record(&mut self, row: u32, lane: u8, entry: &Increment) {
+        match self.rows.delta(row, lane) {
+            Some(delta) => delta.counts.record(entry),
+            None => self.lose(lane, entry),
+        }
+    }
+
+    #[cold]
+    fn lose(&mut self, lane: u8, entry: &Increment) {
+        let mut counts = Counts::default();
+        counts.record(entry);
+        self.rows.lose(lane, &counts);
+    }
+
+    /// Counts many entries at once.
+    pub fn merge(&mut self, row: u32, lane: u8, counts: &Counts) {
+        match self.rows.delta(row, lane) {
+            Some(delta) => delta.counts.merge(counts),
+            None => self.rows.lose(lane, counts),
+        }
+    }
+
+    /// A lane is that slot's of the part from now on.
+    pub fn enter(&mut self, lane: u8, slot: u32) {
+        self.rows.enter(lane, slot);
+    }
+
+    /// True if it has to be cut before more keys come: it takes some more, but not many.
+    #[inline]
+    pub fn is_full(&self) -> bool {
+        self.keys.len() >= self.cap
+            || self.rows.deltas.len() >= self.cap
+            || self.keys.text_len() >= self.cap.saturating_mul(KEY_BYTES)
+    }
+
+    /// Drops rows without counts, and the lighter half of the others if they are many. Gives the new numbers of all rows, [`REFUSED`] where one is gone.
+    pub fn cut(&mut self, knife: &mut Knife) -> Vec<u32> {
+        let mut keep = enough(self.rows.deltas.len(), self.cap);
+        loop {
+            self.rows.cut(keep, knife, |_| true);
+            let bytes: usize = self.rows.deltas.iter().map(|delta| self.keys.at(delta.row as usize).len()).sum();
+            if keep == 0 || bytes <= self.cap.saturating_mul(KEY_BYTES) / 4 * 3 {
+                break;
+            }
+            keep /= 2;
+        }
+        let map = self.rows.renumber();
+        let mut keys = Arena::new(self.seed.clone());
+        for row in (0..map.len()).filter(|row| map[*row] != REFUSED) {
+            let key = self.keys.at(row);
+            keys.insert(key, hash(&self.seed, key));
+        }
+        self.keys = keys;
+        (self.sent, self.restarts) = (0, true);
+        map
+    }
+
+    /// Moves what is new and what was counted into `part`, which is empty.
+    pub fn hand_over(&mut self, part: &mut LargePart) {
+        part.restarts = std::mem::take(&mut self.restarts);
+        for row in self.sent..self.keys.len() {
+            part.keys.push(self.keys.at(row));
+        }
+        self.sent = self.keys.len();
+        self.rows.hand_over(part);
+    }
+
+    /// The process's hash of a key, known to the table or not.
+    pub fn hash(&self, key: &[u8]) -> u64 {
+        hash(&self.seed, key)
+    }
+
+    /// Bytes of memory.
+    pub fn bytes(&self) -> usize {
+        self.keys.bytes() + self.rows.bytes()
+    }
+}
+
+/// How many deltas stay of so many: all, if enough rows go that have none.
+fn enough(deltas: usize, cap: usize) -> usize {
+    if deltas <= cap / 4 * 3 { deltas } else { cap / 2 }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct PairSlot {
+    pair: [u32; 2],
+    row: u32,
+}
+
+/// A table keyed by two rows of other tables.
+#[derive(Clone, Debug)]
+pub struct Paired {
+    seed: Seed,
+    index: HashTable<PairSlot>,
+    pairs: Vec<[u32; 2]>,
+    rows: Rows,
+    cap: usize,
+    sent: usize,
+    restarts: bool,
+}
+
+impl Paired {
+    /// A table that is full with `cap` rows.
+    pub fn new(seed: Seed, cap: usize) -> Self {
+        let (index, pairs) = (HashTable::new(), Vec::new());
+        Self { seed, index, pairs, rows: Rows::new(cap), cap, sent: 0, restarts: false }
+    }
+
+    /// The row of a pair, made if it is new.
+    #[inline]
+    pub fn row(&mut self, pair: [u32; 2]) -> u32 {
+        let hash = hash_pair(&self.seed, pair);
+        match self.index.find(hash, |slot| slot.pair == pair) {
+            Some(slot) => slot.row,
+            None => self.insert(pair, hash),
+        }
+    }
+
+    #[cold]
+    fn insert(&mut self, pair: [u32; 2], hash: u64) -> u32 {
+        let row = self.pairs.len() as u32;
+        self.pairs.push(pair);
+        self.rows.new_row();
+        let seed = &self.seed;
+        self.index.insert_unique(hash, PairSlot { pair, row }, |slot| hash_pair(seed, slot.pair));
+        row
+    }
+
+    /// Counts an entry in a lane.
+    #[inline]
+    pub fn record(&mut self, row: u32, lane: u8, entry: &Increment) {
+        if let Some(delta) = self.rows.delta(row, lane) {
+            delta.counts.record(entry);
+        }
+    }
+
+    /// A lane is that slot's of the part from now on.
+    pub fn enter(&mut self, lane: u8, slot: u32) {
+        self.rows.enter(lane, slot);
+    }
+
+    /// True if it has to be cut before more pairs come.
+    #[inline]
+    pub fn is_full(&self) -> bool {
+        self.pairs.len() >= self.cap || self.rows.deltas.len() >= self.cap
+    }
+
+    /// Gives pairs the new numbers of their rows, where these have some, and drops those of rows that are gone, and the lighter half of the others if they are many.
+    pub fn cut(&mut self, maps: [Option<&[u32]>; 2], knife: &mut Knife) {
+        let pairs = &self.pairs;
+        let moved = |pair: [u32; 2]| [0, 1].map(|at| maps[at].map_or(pair[at], |map| map[pair[at] as usize]));
+        let stays = |row: u32| !moved(pairs[row as usize]).contains(&REFUSED);
+        let keep = enough(self.rows.deltas.len(), self.cap);
+        self.rows.cut(keep, knife, stays);
+        let map = self.rows.renumber();
+        let left = map.iter().zip(&self.pairs).filter(|(new, _)| **new != REFUSED);
+        self.pairs = left.map(|(_, pair)| moved(*pair)).collect();
+        self.index.clear();
+        let seed = &self.seed;
+        for (&pair, row) in self.pairs.iter().zip(0..) {
+            let hash = hash_pair(seed, pair);
+            self.index.insert_unique(hash, PairSlot { pair, row }, |slot| hash_pair(seed, slot.pair));
+        }
+        (self.sent, self.restarts) = (0, true);
+    }
+
+    /// Moves what is new and what was counted into `part`, which is empty.
+    pub fn hand_over(&mut self, part: &mut LargePart) {
+        part.restarts = std::mem::take(&mut self.restarts);
+        part.pairs.extend_from_slice(&self.pairs[self.sent..]);
+        self.sent = self.pairs.len();
+        self.rows.hand_over(part);
+    }
+
+    /// Bytes of memory.
+    pub fn bytes(&self) -> usize {
+        self.index.allocation_size() + self.pairs.capacity() * 8 + self.rows.bytes()
+    }
+}
+
+/// Hash of a pair of rows.
+#[inline]
+fn hash_pair(seed: &Seed, [a, b]: [u32; 2]) -> u64 {
+    let mut hasher = seed.build_hasher();
+    hasher.write_u64(u64::from(a) << 32 | u64::from(b));
+    hasher.finish()
+}
