@@ -173,7 +173,6 @@ struct Run {
     table_bytes: Vec<u64>,
     buffer_bytes: Vec<u64>,
     /// Parts that arrived since the last publication: they are added together, so that what is asked for meanwhile is of one tick.
-    #[expect(clippy::vec_box, reason = "the boxes go back to their workers")]
     pending: Vec<Box<Part>>,
     /// Commands that wait for the end of the tick at hand.
     later: VecDeque<Command>,
