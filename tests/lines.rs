@@ -13,7 +13,7 @@ use visulate::merger::tables::Tables;
 use visulate::source::session::Shared;
 use visulate::source::text::TextSession;
 use visulate::tally::table::Seed;
-use visulate::tally::{Caps, Counts, Dimension, Entries, HostFrom, Part, Shard};
+use visulate::tally::{Caps, Counts, Dimension, Entries, HostFrom, Part, Rules, Shard};
 use visulate::wire::codes;
 use visulate::wire::format::Formats;
 use visulate::wire::line::LineFormats;
@@ -85,7 +85,7 @@ fn assert_same(found: &Outcome, expected: &Outcome, name: &str) {
 /// What a worker's tables hold once `feed` has filled them.
 fn outcome(host_from: HostFrom, feed: impl FnOnce(&mut Shared)) -> Outcome {
     let (caps, seed) = (Caps::new(256 << 20, 1), Seed::default());
-    let shard = Shard::new(0, &caps, &seed).with_host_from(host_from);
+    let shard = Shard::new(0, &caps, &seed).with_rules(Rules { host_from, ..Rules::default() });
     let mut shared = Shared { shard, formats: Formats::default() };
     feed(&mut shared);
     let mut part = Part::default();

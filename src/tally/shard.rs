@@ -6,6 +6,7 @@ use super::combined::{Combination, Combined};
 use super::counts::{Band, Counts, Entries, Increment};
 use super::part::{NodeUpdate, Part};
 use super::rejected::{Amount, Cause, Rejected};
+use super::rules::{HostFrom, Rules};
 use super::slots::Slots;
 use super::table::{Aliases, Coded, Keyed, Paired, REFUSED, Seed};
 use crate::wire::codes::{self, Class};
@@ -46,17 +47,6 @@ struct Pending {
     slot: u8,
 }
 
-/// Whose host an entry counts for, where a reverse proxy maps the one that the client asked for to an origin (spec/statistics.md 1).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum HostFrom {
-    /// The host that the client asked for: `cquuh`, the host of `cquuc`, `{Host}cqh`, whichever the format has first; with none of
-    /// these as [`HostFrom::Origin`].
-    Client,
-    /// The host of the URL as Traffic Server asked the origin for it; without a URL the server.
-    #[default]
-    Origin,
-}
-
 /// Which statistics are kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Statistics {
@@ -71,7 +61,7 @@ pub enum Statistics {
 #[derive(Debug)]
 pub struct Shard {
     worker: usize,
-    host_from: HostFrom,
+    rules: Rules,
     total: Counts,
     entries: Entries,
     rejected: Rejected,
@@ -126,7 +116,7 @@ impl Shard {
         let coded = |dimension| Coded::new(seed.clone(), cap(dimension));
         Self {
             worker,
-            host_from: HostFrom::default(),
+            rules: Rules::default(),
             total: Counts::default(),
             entries: Entries::default(),
             rejected: Rejected::default(),
@@ -165,10 +155,10 @@ impl Shard {
         self
     }
 
-    /// Says whose host counts.
+    /// Says what counts.
     #[must_use]
-    pub fn with_host_from(mut self, host_from: HostFrom) -> Self {
-        self.host_from = host_from;
+    pub fn with_rules(mut self, rules: Rules) -> Self {
+        self.rules = rules;
         self
     }
 
@@ -373,7 +363,8 @@ impl Shard {
         }
         let Place { host, site } = self.place(has, fields);
         let client = has.has_client().then(|| {
-            let key = fields.client().map_or(&[][..], |address| &address[..]);
+            let address = fields.client().map(|address| self.rules.mask.map_or(*address, |mask| mask.of(*address)));
+            let key = address.as_ref().map_or(&[][..], |address| &address[..]);
             let row = self.clients.row(key);
             self.slots.client(row, || self.clients.hash(key));
             row
@@ -456,7 +447,7 @@ impl Shard {
     /// Host and site: of the URL, without one of the server, without either *none*; or of what the client asked for.
     #[inline]
     fn place(&mut self, has: Has, fields: &Fields<'_>) -> Place {
-        let authority = if self.host_from == HostFrom::Client && has.has_text(Text::Host) {
+        let authority = if self.rules.host_from == HostFrom::Client && has.has_text(Text::Host) {
             // The server would be the origin: a client that named no host asked for none.
             host::authority(fields.text(Text::Host))
         } else {
