@@ -251,7 +251,8 @@ fn the_node_is_the_file() {
     shared.shard.hand_over(&mut part, 1, true);
     assert_eq!(part.nodes.len(), 1);
     let node = &part.nodes[0];
-    assert_eq!(node.logs, ["squid.log: cqtq,ttms,chi,crc,pssc,psql,cqhm,pquc,caun,phr,shn,psct"]);
+    let logs: Vec<String> = node.logs.iter().map(ToString::to_string).collect();
+    assert_eq!(logs, ["squid.log: cqtq,ttms,chi,crc,pssc,psql,cqhm,pquc,caun,phr,shn,psct"]);
     assert_eq!((node.connections, node.last_arrival), (0, newest));
     // The text says when transactions began, and how long they took: to the second that is when they were logged.
     let logged: Vec<u64> = log

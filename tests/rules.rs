@@ -1,4 +1,4 @@
-//! What counts, from outside: client addresses that are masked.
+//! What counts, from outside: client addresses that are masked, logs that are picked.
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -90,4 +90,75 @@ fn a_wrong_mask_is_refused_with_what_a_right_one_is() {
         assert_eq!(code, Some(2), "{options:?}");
         assert!(text.contains("mask-clients") && text.contains("such as 24/64"), "{options:?}: {text}");
     }
+}
+
+/// A node that sends three logs, each over a connection of its own: 2, 1 and 3 entries.
+fn send_several(program: &Program) {
+    for (log, clients) in [("squid.blog", &["192.0.2.1", "192.0.2.2"][..]), ("rich.blog", &["192.0.2.3"])] {
+        program.send(&stream(log, clients, &["http://a.example/"]));
+    }
+    program.send(&stream("errs.blog", &["192.0.2.4"; 3], &["http://a.example/"]));
+}
+
+fn warnings(program: Program) -> Vec<String> {
+    program.terminate().into_iter().filter(|line| line.contains("this node sends")).collect()
+}
+
+#[test]
+fn all_logs_count_and_a_node_that_sends_several_is_told_of_once() {
+    let program = Program::start(&[]);
+    program.send(&stream("squid.blog", &["192.0.2.1"], &["http://a.example/"]));
+    program.received(1);
+    assert_eq!(program.json("/api/v1/nodes")["rows"][0]["several_logs"], false);
+    send_several(&program);
+    let summary = program.received(7);
+    assert_eq!((&summary["requests"], &summary["entries"]["uncounted"]), (&7.into(), &0.into()));
+    let nodes = program.json("/api/v1/nodes");
+    assert_eq!(nodes["rows"][0]["several_logs"], true);
+    assert_eq!(nodes["rows"][0]["logs"][0], "squid.blog: chi,crc,pssc,psql,cquc");
+    assert_eq!(nodes["rows"][0]["logs"].as_array().unwrap().len(), 3);
+    program.send(&stream("other.blog", &["192.0.2.1"], &["http://a.example/"]));
+    program.received(8);
+    let warnings = warnings(program);
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].contains("edge@127.0.0.1") && warnings[0].contains("--count-log"), "{warnings:?}");
+}
+
+#[test]
+fn only_picked_logs_count_and_the_accounts_add_up() {
+    for options in [&["--count-log", "squid.blog"][..], &["--count-log", "none", "--count-log", "squid"]] {
+        let program = Program::start(options);
+        send_several(&program);
+        let summary = program.received(6);
+        let entries = &summary["entries"];
+        assert_eq!(
+            (&summary["requests"], &entries["requests"], &entries["uncounted"]),
+            (&2.into(), &2.into(), &4.into())
+        );
+        assert_eq!(program.top("client", 2).len(), 2);
+        let node = &program.json("/api/v1/nodes")["rows"][0];
+        assert_eq!((&node["requests"], &node["several_logs"]), (&2.into(), &true.into()));
+        let (_, metrics) = program.get("/metrics");
+        assert!(metrics.contains("visulate_entries_total{kind=\"uncounted\"} 4"), "{metrics}");
+        assert_eq!(warnings(program), Vec::<String>::new(), "what counts is of one log");
+    }
+}
+
+#[test]
+fn lines_of_other_logs_do_not_count_either() {
+    let folder = tempfile::tempdir().unwrap();
+    let line = "1795460000.000 5 192.0.2.1 TCP_MISS/200 100 GET http://a.example/ - DIRECT/a.example text/html -\n";
+    for (name, lines) in [("squid.log", 2), ("other.log", 3)] {
+        std::fs::write(folder.path().join(name), line.repeat(lines)).unwrap();
+    }
+    let pattern = format!("{}/*.log", folder.path().display());
+    let program = Program::start(&["--tail", &pattern, "--from-start", "--count-log", "squid"]);
+    let entries = &program.received(5)["entries"];
+    assert_eq!((&entries["requests"], &entries["uncounted"]), (&2.into(), &3.into()));
+}
+
+#[test]
+fn a_log_without_a_name_is_refused() {
+    let (code, text) = refused(&["--count-log", ""]);
+    assert_eq!((code, text.contains("--count-log")), (Some(2), true), "{text}");
 }

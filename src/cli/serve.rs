@@ -103,6 +103,11 @@ pub struct ServeArgs {
     #[arg(long, value_name = "WHOSE")]
     pub host_from: Option<HostFromArg>,
 
+    /// Log object whose entries count, by its file's name with or without the ending, where nodes send several with the same requests;
+    /// repeatable. Entries of others are received and not counted [default: all count]
+    #[arg(long, value_name = "NAME")]
+    pub count_log: Vec<String>,
+
     /// Prefix lengths of the client addresses that are counted, IPv4 and IPv6: with 24/64 the other bits become 0 before anything is counted
     /// or kept [default: 32/128]
     #[arg(long, value_name = "V4/V6")]
@@ -234,6 +239,7 @@ impl ServeArgs {
             statistics: self.statistics.or(other.statistics),
             data_dir: self.data_dir.or(other.data_dir),
             host_from: self.host_from.or(other.host_from),
+            count_log: list(self.count_log, other.count_log),
             mask_clients: self.mask_clients.or(other.mask_clients),
             expect_nodes: self.expect_nodes.or(other.expect_nodes),
             max_segment: self.max_segment.or(other.max_segment),
@@ -266,6 +272,7 @@ impl ServeArgs {
         Rules {
             host_from: self.host_from.map_or_else(HostFrom::default, HostFrom::from),
             mask: self.mask_clients,
+            logs: self.count_log.clone().into(),
         }
     }
 
@@ -358,6 +365,9 @@ pub fn prepare(args: ServeArgs) -> Result<ServeArgs, Failure> {
 /// Starts the engine and its page.
 pub fn start(args: &ServeArgs, clock: Clock) -> Result<Running, Failure> {
     system::raise_limits();
+    if args.count_log.iter().any(String::is_empty) {
+        return Err(Failure::usage("--count-log: give the name of a log object, such as squid.blog"));
+    }
     let secret = secret(args)?;
     let lock = args.data_dir.as_deref().map(lock).transpose()?;
     let choice = match args.reader {

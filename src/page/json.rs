@@ -294,7 +294,8 @@ pub fn nodes(snapshot: &Snapshot, window: Window) -> Option<Vec<u8>> {
         state: &'static str,
         lag_seconds: Option<f64>,
         last_entry: Option<f64>,
-        logs: &'a [String],
+        logs: Vec<String>,
+        several_logs: bool,
         rejected: ByCause,
         #[serde(flatten)]
         numbers: Numbers,
@@ -322,7 +323,8 @@ pub fn nodes(snapshot: &Snapshot, window: Window) -> Option<Vec<u8>> {
         state: node.state.name(),
         lag_seconds: node.lag.map(|ms| ms as f64 / 1000.0),
         last_entry: node.lag.map(|_| seconds(node.last_entry)),
-        logs: &node.logs,
+        logs: node.logs.iter().map(ToString::to_string).collect(),
+        several_logs: node.has_several_logs(),
         rejected: by_cause(&node.rejected),
         numbers: (&counts(node)).into(),
     });

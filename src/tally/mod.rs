@@ -9,6 +9,7 @@ pub mod dimension;
 pub mod door;
 pub mod histogram;
 pub mod link;
+pub mod logs;
 pub mod mask;
 pub mod names;
 pub mod part;

@@ -1,5 +1,6 @@
 //! Parts: what a worker hands to the merger at a tick. Counts add, so parts may come late, early, and in any order of workers.
 
+use super::logs::Log;
 use super::slots::SlotPart;
 use super::{Counts, Dimension, Entries, Rejected};
 
@@ -93,8 +94,8 @@ pub struct NodeUpdate {
     pub lag: i64,
     /// Usual time between segments, ms.
     pub interval: u64,
-    /// Log objects seen for the first time.
-    pub logs: Vec<String>,
+    /// Log objects, or formats of them, seen for the first time.
+    pub logs: Vec<Log>,
     /// Files that it is read from, seen for the first time.
     pub paths: Vec<String>,
     /// What was turned away since the last update.

@@ -4,6 +4,7 @@ use super::Dimension;
 use super::caps::Caps;
 use super::combined::{Combination, Combined};
 use super::counts::{Band, Counts, Entries, Increment};
+use super::logs::Log;
 use super::part::{NodeUpdate, Part};
 use super::rejected::{Amount, Cause, Rejected};
 use super::rules::{HostFrom, Rules};
@@ -21,9 +22,6 @@ const ALIASES: usize = 16 * 1024;
 
 /// Log objects that are remembered for a node.
 const LOGS_MAX: usize = 32;
-
-/// The longest description of a log object.
-const LOG_LEN_MAX: usize = 512;
 
 /// Where the host of an authority is counted: rows of the host and of the site table.
 #[derive(Clone, Copy, Debug)]
@@ -94,7 +92,7 @@ pub struct Shard {
 #[derive(Debug, Default)]
 struct NodeState {
     update: NodeUpdate,
-    logs: Vec<String>,
+    logs: Vec<Log>,
     paths: Vec<String>,
     changed: bool,
 }
@@ -194,11 +192,12 @@ impl Shard {
         });
     }
 
-    /// A log object of a node, seen on a connection for the first time.
-    pub fn node_log(&mut self, node: u32, log: &str) {
+    /// A log object of a node, seen on a connection for the first time: its file's name, and its format: the version of its segments
+    /// (`None`: lines) and their field list.
+    pub fn node_log(&mut self, node: u32, file_name: &[u8], version: Option<u32>, field_list: &str) {
+        let log = Log::new(file_name, version, field_list, self.rules.count(file_name));
         let Some(state) = self.node_states.get_mut(node as usize) else { return };
-        if state.logs.len() < LOGS_MAX && !state.logs.iter().any(|known| known == log) {
-            let log: String = log.chars().take(LOG_LEN_MAX).collect();
+        if state.logs.len() < LOGS_MAX && !state.logs.contains(&log) {
             state.logs.push(log.clone());
             self.change_node(node, |update| update.logs.push(log));
         }
@@ -231,7 +230,12 @@ impl Shard {
         let mut counted = Counted::default();
         let mut newest = 0;
         let mut walk = segment.entries();
-        if format.is_aggregate() {
+        if !self.rules.count(segment.file_name()) {
+            for entry in walk.by_ref() {
+                newest = newest.max(entry.time_ms());
+                counted.entries.uncounted += 1;
+            }
+        } else if format.is_aggregate() {
             for entry in walk.by_ref() {
                 newest = newest.max(entry.time_ms());
                 counted.entries.aggregate += 1;
@@ -257,17 +261,19 @@ impl Shard {
         counted
     }
 
-    /// Counts lines of a text log that arrived `now` (ms since the epoch) from a node.
+    /// Counts lines of a text log of that name that arrived `now` (ms since the epoch) from a node.
     pub fn lines<'a>(
         &mut self,
         lines: impl Iterator<Item = Line<'a>>,
         plan: &LinePlan,
+        file_name: &str,
         node: u32,
         now: u64,
     ) -> Counted {
         let mut counted = Counted::default();
         let mut newest = 0;
         let mut fields = Fields::default();
+        let counts = self.rules.count(file_name.as_bytes());
         self.slots.begin(now);
         for line in lines {
             let time = match line {
@@ -275,6 +281,7 @@ impl Shard {
                 Line::Long => None,
             };
             match time {
+                _ if !counts => counted.entries.uncounted += 1,
                 None => counted.entries.bad += 1,
                 Some(_) if plan.is_aggregate() => counted.entries.aggregate += 1,
                 // A format without times has nothing but the moment at which its lines come.
