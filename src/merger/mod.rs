@@ -4,6 +4,7 @@
 
 pub mod handle;
 mod nodes;
+pub mod quality;
 pub mod run;
 pub mod snapshot;
 pub mod tables;

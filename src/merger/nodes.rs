@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::quality::Stream;
 use super::snapshot::{Node, NodeState};
 use super::tables::Tables;
 use crate::tally::logs::{self, Log};
@@ -26,6 +27,7 @@ struct Known {
     /// By worker, what it last said.
     by_worker: Vec<NodeUpdate>,
     rejected: Rejected,
+    stream: Stream,
     logs: Arc<Vec<Log>>,
     /// There are new ones, and the engine's log has not said that several count.
     has_new_logs: bool,
@@ -57,13 +59,13 @@ impl Nodes {
             .entry(row)
             .or_insert_with(|| Known { by_worker: vec![NodeUpdate::default(); workers], ..Known::default() });
         known.rejected.merge(&update.rejected);
+        known.stream.update(update, now);
         add_new(&mut known.paths, &update.paths);
         if !update.logs.is_empty() {
             add_new(Arc::make_mut(&mut known.logs), &update.logs);
             known.has_new_logs = !known.is_warned_of;
         }
-        known.by_worker[worker] =
-            NodeUpdate { logs: Vec::new(), paths: Vec::new(), rejected: Rejected::default(), ..update.clone() };
+        known.by_worker[worker] = update.standing();
         if known.by_worker.iter().all(|update| update.connections == 0) {
             known.gone_since.get_or_insert(now);
         } else {
@@ -135,6 +137,7 @@ impl Known {
             last_entry: self.by_worker.iter().map(|update| update.last_entry).max().unwrap_or(0),
             logs: self.logs.clone(),
             rejected: self.rejected,
+            quality: self.stream.quality(now),
             counts: tables.counts(Dimension::Node, row),
         }
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::quality::Quality;
 use crate::tally::logs::{self, Log};
 use crate::tally::rollup::History;
 use crate::tally::{Counts, Dimension, Entries, Measure, Names, Rejected, Window};
@@ -162,6 +163,8 @@ pub struct Node {
     pub logs: Arc<Vec<Log>>,
     /// What of it was turned away.
     pub rejected: Rejected,
+    /// How its stream is doing.
+    pub quality: Quality,
     /// Its requests.
     pub counts: Counts,
 }

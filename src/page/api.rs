@@ -10,7 +10,7 @@ use super::State;
 use super::answer::{self, Body, Refusal};
 use super::meters::Limit;
 use super::query::Query;
-use super::{json, json_time};
+use super::{json, json_nodes, json_time};
 use crate::merger::{Snapshot, Stopped, Table, windows};
 use crate::tally::rollup::POINTS_MAX;
 use crate::tally::{Dimension, Window};
@@ -63,7 +63,8 @@ pub async fn answer(state: &Arc<State>, path: &str, query: Option<&str>) -> Resu
         "/api/v1/summary" => {
             let snapshot = state.handle.snapshot();
             let window = Query::parse(query, &[])?.window(kept(&snapshot))?;
-            computed(state, 0, move || json::summary(&snapshot, window)).await
+            let expected = state.info.expect_nodes;
+            computed(state, 0, move || json::summary(&snapshot, window, expected)).await
         }
         "/api/v1/top" => {
             let query = Query::parse(query, &["dimension", "measure", "limit", "offset"])?;
@@ -111,7 +112,7 @@ pub async fn answer(state: &Arc<State>, path: &str, query: Option<&str>) -> Resu
             let snapshot = state.handle.snapshot();
             let window = Query::parse(query, &[])?.window(kept(&snapshot))?;
             let rows = snapshot.nodes.len();
-            computed(state, rows, move || json::nodes(&snapshot, window)).await
+            computed(state, rows, move || json_nodes::nodes(&snapshot, window)).await
         }
         _ => Err(Refusal::bad(format!("{path} is not part of this version"), PATHS)),
     }

@@ -13,6 +13,7 @@ pub mod logs;
 pub mod mask;
 pub mod names;
 pub mod part;
+pub mod quality;
 pub mod rejected;
 pub mod rollup;
 pub mod rules;

@@ -1,6 +1,7 @@
 //! Parts: what a worker hands to the merger at a tick. Counts add, so parts may come late, early, and in any order of workers.
 
 use super::logs::Log;
+use super::quality::{Examples, Lags, Received};
 use super::slots::SlotPart;
 use super::{Counts, Dimension, Entries, Rejected};
 
@@ -100,6 +101,27 @@ pub struct NodeUpdate {
     pub paths: Vec<String>,
     /// What was turned away since the last update.
     pub rejected: Rejected,
+    /// What came since the last update.
+    pub received: Received,
+    /// How late that was.
+    pub lags: Lags,
+    /// What was odd in it.
+    pub examples: Examples,
+}
+
+impl NodeUpdate {
+    /// How the node stands: without what came since the last update.
+    pub fn standing(&self) -> Self {
+        Self {
+            row: self.row,
+            connections: self.connections,
+            last_arrival: self.last_arrival,
+            last_entry: self.last_entry,
+            lag: self.lag,
+            interval: self.interval,
+            ..Self::default()
+        }
+    }
 }
 
 impl Part {

@@ -6,6 +6,7 @@ use super::combined::{Combination, Combined};
 use super::counts::{Band, Counts, Entries, Increment};
 use super::logs::Log;
 use super::part::{NodeUpdate, Part};
+use super::quality::{Examples, Received, Times};
 use super::rejected::{Amount, Cause, Rejected};
 use super::rules::{HostFrom, Rules};
 use super::slots::Slots;
@@ -82,6 +83,9 @@ pub struct Shard {
     slots: Slots,
     /// What the current segment has had in the current slot.
     sum: Counts,
+    /// What came of the node at hand since the last arrival, and what was odd in it.
+    received: Received,
+    examples: Examples,
     places: Aliases<Place>,
     type_rows: Aliases<u32>,
     scratch: Vec<u8>,
@@ -135,6 +139,8 @@ impl Shard {
             combined: Combined::new(seed.clone()),
             slots: Slots::default(),
             sum: Counts::default(),
+            received: Received::default(),
+            examples: Examples::default(),
             places: Aliases::new(seed.clone(), ALIASES.min(cap(Dimension::Host))),
             type_rows: Aliases::new(seed.clone(), ALIASES.min(cap(Dimension::Type))),
             scratch: Vec::new(),
@@ -228,16 +234,16 @@ impl Shard {
     /// Counts all entries of a segment that arrived `now` (ms since the epoch) from a node.
     pub fn segment(&mut self, segment: &Segment<'_>, format: &Format, node: u32, now: u64) -> Counted {
         let mut counted = Counted::default();
-        let mut newest = 0;
+        let mut times = Times::new(now);
         let mut walk = segment.entries();
         if !self.rules.count(segment.file_name()) {
             for entry in walk.by_ref() {
-                newest = newest.max(entry.time_ms());
+                times.note(entry.time_ms());
                 counted.entries.uncounted += 1;
             }
         } else if format.is_aggregate() {
             for entry in walk.by_ref() {
-                newest = newest.max(entry.time_ms());
+                times.note(entry.time_ms());
                 counted.entries.aggregate += 1;
             }
         } else {
@@ -246,18 +252,20 @@ impl Shard {
             self.slots.begin(now);
             for entry in walk.by_ref() {
                 let time = entry.time_ms();
-                newest = newest.max(time);
+                times.note(time);
                 if plan.read_into(&mut fields, entry.ahead, entry.payload.len()) {
                     self.transaction(plan.has(), &fields, time, node, &mut counted.entries);
                 } else {
                     counted.entries.bad += 1;
+                    self.damaged(entry.payload);
                 }
             }
             self.end_batch(node);
         }
         counted.lost = walk.lost();
-        self.entries.merge(&counted.entries);
-        self.arrived(node, now, newest);
+        self.received.segments = 1;
+        self.received.bytes = segment.byte_count() as u64;
+        self.arrived(node, &times, &counted.entries);
         counted
     }
 
@@ -271,29 +279,38 @@ impl Shard {
         now: u64,
     ) -> Counted {
         let mut counted = Counted::default();
-        let mut newest = 0;
+        let mut times = Times::new(now);
         let mut fields = Fields::default();
         let counts = self.rules.count(file_name.as_bytes());
         self.slots.begin(now);
         for line in lines {
             let time = match line {
-                Line::Whole(line) => plan.read_into(&mut fields, line),
+                Line::Whole(line) => {
+                    self.received.bytes += line.len() as u64 + 1;
+                    plan.read_into(&mut fields, line)
+                }
                 Line::Long => None,
             };
             match time {
                 _ if !counts => counted.entries.uncounted += 1,
-                None => counted.entries.bad += 1,
+                None => {
+                    counted.entries.bad += 1;
+                    if let Line::Whole(line) = line {
+                        self.damaged(line);
+                    }
+                }
                 Some(_) if plan.is_aggregate() => counted.entries.aggregate += 1,
                 // A format without times has nothing but the moment at which its lines come.
                 Some(0) => self.transaction(plan.has(), &fields, now, node, &mut counted.entries),
                 Some(time) => self.transaction(plan.has(), &fields, time, node, &mut counted.entries),
             }
-            newest = newest.max(time.unwrap_or(0));
+            if let Some(time) = time.filter(|time| *time > 0) {
+                times.note(time);
+            }
         }
         if counted.entries != Entries::default() {
             self.end_batch(node);
-            self.entries.merge(&counted.entries);
-            self.arrived(node, now, newest);
+            self.arrived(node, &times, &counted.entries);
         }
         counted
     }
@@ -313,6 +330,9 @@ impl Shard {
                 self.slots.open(|number| self.combined.combination(number));
             }
         }
+        if is_odd(has, fields) {
+            self.odd(has, fields);
+        }
         let increment = increment(has, fields);
         self.sum.record(&increment);
         self.look_up(has, fields, increment);
@@ -328,6 +348,9 @@ impl Shard {
             self.total.merge(&sum);
             self.nodes.merge(node, &sum);
             self.slots.node(node, &sum);
+            if self.slots.is_late() {
+                self.received.late_dropped += sum.all_requests();
+            }
         }
     }
 
@@ -337,20 +360,54 @@ impl Shard {
         self.end_slot(node);
     }
 
-    /// A node's entries arrived `now`, the newest of them of that time (0: not known).
-    fn arrived(&mut self, node: u32, now: u64, newest: u64) {
+    /// Entries of a node arrived, of these times.
+    fn arrived(&mut self, node: u32, times: &Times, entries: &Entries) {
+        self.entries.merge(entries);
+        let mut received = std::mem::take(&mut self.received);
+        let mut examples = std::mem::take(&mut self.examples);
+        (received.entries, received.late) = (*entries, times.late);
         self.change_node(node, |update| {
             if update.last_arrival > 0 {
                 // The usual time between segments, as a moving mean over about ten of them.
-                let gap = now.saturating_sub(update.last_arrival);
+                let gap = times.now.saturating_sub(update.last_arrival);
                 update.interval = if update.interval == 0 { gap } else { (update.interval * 9 + gap) / 10 };
             }
-            update.last_arrival = now;
-            if newest > 0 {
-                update.last_entry = update.last_entry.max(newest);
-                update.lag = now as i64 - newest.min(i64::MAX as u64) as i64;
+            update.last_arrival = times.now;
+            if times.newest > 0 {
+                update.last_entry = update.last_entry.max(times.newest);
+                update.lag = times.now as i64 - times.newest.min(i64::MAX as u64) as i64;
+                update.lags.add(times, entries.received());
             }
+            update.received.merge(&received);
+            update.examples.update(&examples);
         });
+        // Its room serves the next one.
+        examples.clear();
+        self.examples = examples;
+    }
+
+    /// Keeps an example of a damaged entry, where clients may be seen.
+    #[cold]
+    fn damaged(&mut self, entry: &[u8]) {
+        if self.rules.mask.is_none() {
+            self.examples.damaged(entry);
+        }
+    }
+
+    /// Counts what is odd in an entry's fields.
+    #[cold]
+    fn odd(&mut self, has: Has, fields: &Fields<'_>) {
+        let negative = [Number::Bytes, Number::Time].map(|number| u64::from(fields.number(number) < 0));
+        self.received.bad_fields += negative.iter().sum::<u64>();
+        let code = |number| has.has_number(number).then(|| fields.number(number));
+        if let Some(result) = code(Number::Result).filter(|code| !codes::is_known_result(*code)) {
+            self.received.unknown_results += 1;
+            self.examples.result = Some(result);
+        }
+        if let Some(route) = code(Number::Route).filter(|code| !codes::is_known_route(*code)) {
+            self.received.unknown_routes += 1;
+            self.examples.route = Some(route);
+        }
     }
 
     /// Finds the rows of a transaction in every table but the nodes', to be counted with its batch.
@@ -492,9 +549,8 @@ impl Shard {
         for node in self.changed_nodes.drain(..) {
             let state = &mut self.node_states[node as usize];
             state.changed = false;
-            let (logs, paths) = (std::mem::take(&mut state.update.logs), std::mem::take(&mut state.update.paths));
-            part.nodes.push(NodeUpdate { logs, paths, ..state.update.clone() });
-            state.update.rejected = Rejected::default();
+            let standing = state.update.standing();
+            part.nodes.push(std::mem::replace(&mut state.update, standing));
         }
         self.methods.hand_over(&mut part.tables[Dimension::Method as usize]);
         self.types.hand_over(&mut part.tables[Dimension::Type as usize]);
@@ -525,6 +581,14 @@ impl Shard {
 fn is_icp(has: Has, fields: &Fields<'_>) -> bool {
     (has.has_number(Number::Result) && codes::result_class(fields.number(Number::Result)).is_icp())
         || (has.has_number(Number::EntryType) && fields.number(Number::EntryType) == 1)
+}
+
+/// Has an entry a negative size or time, or a code without a name? A number that its format lacks is 0.
+#[inline]
+fn is_odd(has: Has, fields: &Fields<'_>) -> bool {
+    (fields.number(Number::Bytes) | fields.number(Number::Time)) < 0
+        || (has.has_number(Number::Result) && !codes::is_known_result(fields.number(Number::Result)))
+        || (has.has_number(Number::Route) && !codes::is_known_route(fields.number(Number::Route)))
 }
 
 /// What an entry adds to its rows: band, bytes, time (spec/statistics.md 2, N4). Negative sizes and times count as 0.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use crate::merger::snapshot::{Absent, Keys, Memory};
 use crate::merger::{Covered, Node, NodeState, Snapshot, Table};
-use crate::tally::rollup::History;
 use crate::tally::logs::Log;
+use crate::tally::rollup::History;
 use crate::tally::{Counts, Dimension, Entries, Names};
 
 /// When counting began in all samples.
@@ -102,6 +102,7 @@ pub(crate) fn node(id: u32, name: &str, state: NodeState, lag: Option<i64>) -> A
         last_entry: STARTED,
         logs: Arc::new(vec![Log::new(b"visulate", Some(2), "cqtq,ttms", true)]),
         rejected: crate::tally::Rejected::default(),
+        quality: crate::merger::quality::Quality::default(),
         counts: counts(10),
     })
 }

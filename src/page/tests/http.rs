@@ -56,6 +56,7 @@ fn answers_of_one_tick_agree() {
     assert_eq!(summary["requests"], 175);
     assert_eq!(summary["entries"]["received"], 181);
     assert_eq!(summary["nodes_connected"], 1);
+    assert_eq!(summary["nodes_expected"], 2);
     assert_eq!(summary["uniques"]["site"], serde_json::json!({"count": 3, "exact": true}));
     assert_eq!(summary["rejected"]["secret"]["connections"], 0);
     assert_eq!(top["rows"][0]["key"], "b.example");
