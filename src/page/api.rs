@@ -10,6 +10,7 @@ use super::State;
 use super::answer::{self, Body, Refusal};
 use super::meters::Limit;
 use super::query::Query;
+use super::sheet::{self, Sheet};
 use super::{json, json_nodes, json_time};
 use crate::merger::{Snapshot, Stopped, Table, windows};
 use crate::tally::rollup::POINTS_MAX;
@@ -29,6 +30,8 @@ pub const PATHS: [&str; 7] = [
 
 /// The paths of the contract that later versions answer.
 const LATER: [&str; 4] = ["/api/v1/changes", "/api/v1/miss-ratio", "/api/v1/entries", "/api/v1/openapi.json"];
+
+const JSON: &str = "application/json";
 
 /// Most rows of an answer.
 const MOST_ROWS: usize = 100_000;
@@ -53,18 +56,35 @@ pub fn knows(path: &str) -> bool {
     PATHS.contains(&path) || LATER.contains(&path)
 }
 
+/// What is asked of a path.
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'a> {
+    /// The part of the URL behind `?`.
+    pub query: Option<&'a str>,
+    /// CSV in place of JSON, where the answer has rows.
+    pub is_for_csv: bool,
+}
+
+/// How an answer is sent.
+enum Form {
+    Json,
+    Csv(Sheet),
+}
+
 /// Answers a path that [`knows`] is true for.
 ///
 /// # Errors
 ///
 /// A [`Refusal`] says what is wrong with the question.
-pub async fn answer(state: &Arc<State>, path: &str, query: Option<&str>) -> Result<Response<Body>, Refusal> {
+pub async fn answer(state: &Arc<State>, path: &str, question: Question<'_>) -> Result<Response<Body>, Refusal> {
+    let query = question.query;
+    let form = |sheet: Sheet| if question.is_for_csv { Form::Csv(sheet) } else { Form::Json };
     match path {
         "/api/v1/summary" => {
             let snapshot = state.handle.snapshot();
             let window = Query::parse(query, &[])?.window(kept(&snapshot))?;
             let expected = state.info.expect_nodes;
-            computed(state, 0, move || json::summary(&snapshot, window, expected)).await
+            computed(state, 0, Form::Json, move || json::summary(&snapshot, window, expected)).await
         }
         "/api/v1/top" => {
             let query = Query::parse(query, &["dimension", "measure", "limit", "offset"])?;
@@ -73,13 +93,15 @@ pub async fn answer(state: &Arc<State>, path: &str, query: Option<&str>) -> Resu
             let offset = query.number("offset", 0, u32::MAX as usize, 0)?;
             let (table, window) = in_window(state, dimension, &query).await?;
             let rows = limit.min(table.len().saturating_sub(offset));
-            computed(state, rows, move || table.of(window).map(|table| json::top(&table, measure, offset, limit))).await
+            let make = move || table.of(window).map(|table| json::top(&table, measure, offset, limit));
+            computed(state, rows, form(Sheet::top(dimension)), make).await
         }
         "/api/v1/rank" => {
             let query = Query::parse(query, &["dimension", "measure"])?;
             let (dimension, measure) = (query.dimension()?, query.measure()?);
             let (table, window) = in_window(state, dimension, &query).await?;
-            computed(state, 0, move || table.of(window).map(|table| json::ranks(&table, measure))).await
+            let make = move || table.of(window).map(|table| json::ranks(&table, measure));
+            computed(state, 0, form(Sheet::rank()), make).await
         }
         "/api/v1/matrix" => {
             let query = Query::parse(query, &["rows", "columns", "measure", "n"])?;
@@ -89,7 +111,7 @@ pub async fn answer(state: &Arc<State>, path: &str, query: Option<&str>) -> Resu
             let size = query.number("n", 1, MOST_CELLS_A_SIDE, 20)?;
             query.window(&[Window::Total])?;
             let [sites, clients, pairs] = of_one_tick(state).await?;
-            computed(state, size * size, move || {
+            computed(state, size * size, form(Sheet::matrix()), move || {
                 let tables = Tables { sites: &sites, clients: &clients, pairs: &pairs };
                 Some(json::matrix(&tables, measure, size))
             })
@@ -98,7 +120,7 @@ pub async fn answer(state: &Arc<State>, path: &str, query: Option<&str>) -> Resu
         "/api/v1/series" => {
             let snapshot = state.handle.snapshot();
             let window = Query::parse(query, &[])?.window(timed(&snapshot)?)?;
-            computed(state, POINTS_MAX, move || json_time::series(&snapshot, window)).await
+            computed(state, POINTS_MAX, form(Sheet::series()), move || json_time::series(&snapshot, window)).await
         }
         "/api/v1/histogram" => {
             let snapshot = state.handle.snapshot();
@@ -106,13 +128,13 @@ pub async fn answer(state: &Arc<State>, path: &str, query: Option<&str>) -> Resu
             let window = query.window(timed(&snapshot)?)?;
             let of = json_time::Of::by_name(query.text("of").unwrap_or("time_ms"))
                 .map_err(|text| Refusal::bad(text, json_time::Of::NAMES))?;
-            computed(state, 0, move || json_time::histogram(&snapshot, window, of)).await
+            computed(state, 0, form(Sheet::histogram()), move || json_time::histogram(&snapshot, window, of)).await
         }
         "/api/v1/nodes" => {
             let snapshot = state.handle.snapshot();
             let window = Query::parse(query, &[])?.window(kept(&snapshot))?;
             let rows = snapshot.nodes.len();
-            computed(state, rows, move || json_nodes::nodes(&snapshot, window)).await
+            computed(state, rows, form(Sheet::nodes()), move || json_nodes::nodes(&snapshot, window)).await
         }
         _ => Err(Refusal::bad(format!("{path} is not part of this version"), PATHS)),
     }
@@ -177,20 +199,28 @@ async fn table(state: &Arc<State>, dimension: Dimension) -> Result<Arc<Table>, S
 async fn computed(
     state: &Arc<State>,
     rows: usize,
+    form: Form,
     make: impl FnOnce() -> Option<Vec<u8>> + Send + 'static,
 ) -> Result<Response<Body>, Refusal> {
     let share = share(state, rows * ROW_BYTES).await?;
     let worker = state.hub.worker().await;
+    let content_type = match form {
+        Form::Json => JSON,
+        Form::Csv(_) => sheet::CONTENT_TYPE,
+    };
     let made = tokio::task::spawn_blocking(move || {
         let _worker = worker;
-        make()
+        match (make(), form) {
+            (Some(json), Form::Csv(sheet)) => sheet.write(&json).ok(),
+            (made, _) => made,
+        }
     });
     let failed = |text: &str| {
         tracing::error!("an answer could not be made: {text}");
         Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the answer could not be made; the engine's log says why")
     };
     let body = made.await.map_err(|error| failed(&error.to_string()))?.ok_or_else(|| failed("no such window"))?;
-    Ok(answer::json(Body::with_share(body.into(), share)))
+    Ok(answer::answer(StatusCode::OK, content_type, None, Body::with_share(body.into(), share)))
 }
 
 /// Takes a large answer's share of the memory for answers.

@@ -16,6 +16,7 @@ mod meters;
 mod metrics;
 mod query;
 mod server;
+mod sheet;
 pub mod stream;
 #[cfg(test)]
 mod tests;

@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 
 use super::answer::{self, Body, Refusal};
 use super::meters::Limit;
-use super::{State, api, assets, browser, metrics};
+use super::{State, api, assets, browser, metrics, sheet};
 
 /// How long a request's head may take, and a connection may be idle.
 const HEAD_LIMIT: Duration = Duration::from_secs(10);
@@ -148,7 +148,9 @@ async fn routed(request: &mut Request<Incoming>, state: Arc<State>, alive: Alive
         }
         path if api::knows(path) => {
             reading(request.method())?;
-            api::answer(&state, path, request.uri().query()).await
+            let question =
+                api::Question { query: request.uri().query(), is_for_csv: sheet::is_wanted(request.headers()) };
+            api::answer(&state, path, question).await
         }
         path => match assets::file(path) {
             Some(file) => {
