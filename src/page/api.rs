@@ -9,7 +9,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::State;
 use super::answer::{self, Body, Refusal};
 use super::meters::Limit;
-use super::query::Query;
+use super::query::{self, Query};
 use super::sheet::{self, Sheet};
 use super::{json, json_nodes, json_time};
 use crate::merger::{Snapshot, Stopped, Table, windows};
@@ -18,7 +18,7 @@ use crate::tally::{Dimension, Window};
 use crate::view::matrix::Tables;
 
 /// The paths that work.
-pub const PATHS: [&str; 7] = [
+pub const PATHS: [&str; 8] = [
     "/api/v1/summary",
     "/api/v1/top",
     "/api/v1/rank",
@@ -26,10 +26,14 @@ pub const PATHS: [&str; 7] = [
     "/api/v1/series",
     "/api/v1/histogram",
     "/api/v1/nodes",
+    "/api/v1/openapi.json",
 ];
 
 /// The paths of the contract that later versions answer.
-const LATER: [&str; 4] = ["/api/v1/changes", "/api/v1/miss-ratio", "/api/v1/entries", "/api/v1/openapi.json"];
+const LATER: [&str; 3] = ["/api/v1/changes", "/api/v1/miss-ratio", "/api/v1/entries"];
+
+/// All paths and answers, as OpenAPI 3.1; `tests/openapi` holds real answers against it.
+const OPENAPI: &[u8] = include_bytes!("openapi.json");
 
 const JSON: &str = "application/json";
 
@@ -135,6 +139,10 @@ pub async fn answer(state: &Arc<State>, path: &str, question: Question<'_>) -> R
             let window = Query::parse(query, &[])?.window(kept(&snapshot))?;
             let rows = snapshot.nodes.len();
             computed(state, rows, form(Sheet::nodes()), move || json_nodes::nodes(&snapshot, window)).await
+        }
+        "/api/v1/openapi.json" => {
+            query::nothing_asked(query)?;
+            Ok(answer::answer(StatusCode::OK, JSON, None, OPENAPI))
         }
         _ => Err(Refusal::bad(format!("{path} is not part of this version"), PATHS)),
     }

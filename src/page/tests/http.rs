@@ -131,7 +131,7 @@ fn what_is_not_kept_is_refused_with_what_is() {
         ("/api/v1/series?window=2h", 400, "24h"),
         ("/api/v1/histogram?of=size", 400, "bytes"),
         ("/api/v1/changes", 400, "/api/v1/top"),
-        ("/api/v1/openapi.json", 400, "/api/v1/top"),
+        ("/api/v1/miss-ratio", 400, "/api/v1/openapi.json"),
         ("/api/v1/entries", 400, "/api/v1/top"),
         ("/api/v1/nothing", 404, "/api/v1/top"),
         ("/api/v1/top/", 404, "/api/v1/top"),
