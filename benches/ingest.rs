@@ -99,7 +99,7 @@ fn engine(input: &Arc<Input>, statistics: Statistics) -> (f64, f64, Counts) {
         secret: Secret::new(b"foobar").unwrap(),
         limits: Limits::default(),
         memory: 1 << 30,
-        host_from: visulate::tally::HostFrom::Origin,
+        rules: visulate::tally::Rules::default(),
         statistics,
         clock,
     })

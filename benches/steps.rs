@@ -126,7 +126,7 @@ fn lines(c: &mut Criterion) {
             let node = shard.node(b"edge-01.example.net", "file");
             let (mut lines, mut part) = (Lines::default(), Part::default());
             b.iter(|| {
-                shard.lines(lines.split(text), &plan, node, 1_795_460_600_000);
+                shard.lines(lines.split(text), &plan, "squid.log", node, 1_795_460_600_000);
                 part.clear();
                 shard.hand_over(&mut part, 1, false);
                 assert_eq!(part.entries.received(), count);

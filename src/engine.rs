@@ -10,7 +10,7 @@ use crate::merger::{self, Merger};
 use crate::secret::Secret;
 use crate::source::{self, Reader, Source};
 use crate::tally::door::Door;
-use crate::tally::{Caps, HostFrom, Statistics, table::Seed};
+use crate::tally::{Caps, Rules, Statistics, table::Seed};
 
 /// How long stopping waits for connections that go on sending.
 const DRAIN: Duration = Duration::from_secs(2);
@@ -34,8 +34,8 @@ pub struct Config {
     pub limits: source::Limits,
     /// The byte budget.
     pub memory: u64,
-    /// Whose host counts.
-    pub host_from: HostFrom,
+    /// What counts.
+    pub rules: Rules,
     /// Which statistics are kept.
     pub statistics: Statistics,
     /// The engine's clock.
@@ -78,7 +78,7 @@ impl Engine {
             secret: config.secret,
             limits: config.limits,
             caps,
-            host_from: config.host_from,
+            rules: config.rules,
             statistics: config.statistics,
             seed,
             clock: config.clock,

@@ -13,7 +13,7 @@ use visulate::merger::tables::Tables;
 use visulate::source::session::Shared;
 use visulate::source::text::TextSession;
 use visulate::tally::table::Seed;
-use visulate::tally::{Caps, Counts, Dimension, Entries, HostFrom, Part, Shard};
+use visulate::tally::{Caps, Counts, Dimension, Entries, HostFrom, Part, Rules, Shard};
 use visulate::wire::codes;
 use visulate::wire::format::Formats;
 use visulate::wire::line::LineFormats;
@@ -85,7 +85,7 @@ fn assert_same(found: &Outcome, expected: &Outcome, name: &str) {
 /// What a worker's tables hold once `feed` has filled them.
 fn outcome(host_from: HostFrom, feed: impl FnOnce(&mut Shared)) -> Outcome {
     let (caps, seed) = (Caps::new(256 << 20, 1), Seed::default());
-    let shard = Shard::new(0, &caps, &seed).with_host_from(host_from);
+    let shard = Shard::new(0, &caps, &seed).with_rules(Rules { host_from, ..Rules::default() });
     let mut shared = Shared { shard, formats: Formats::default() };
     feed(&mut shared);
     let mut part = Part::default();
@@ -255,7 +255,8 @@ fn the_node_is_the_file() {
     shared.shard.hand_over(&mut part, 1, true);
     assert_eq!(part.nodes.len(), 1);
     let node = &part.nodes[0];
-    assert_eq!(node.logs, ["squid.log: cqtq,ttms,chi,crc,pssc,psql,cqhm,pquc,caun,phr,shn,psct"]);
+    let logs: Vec<String> = node.logs.iter().map(ToString::to_string).collect();
+    assert_eq!(logs, ["squid.log: cqtq,ttms,chi,crc,pssc,psql,cqhm,pquc,caun,phr,shn,psct"]);
     assert_eq!((node.connections, node.last_arrival), (0, newest));
     // The text says when transactions began, and how long they took: to the second that is when they were logged.
     let logged: Vec<u64> = log

@@ -34,7 +34,7 @@ fn engine(secret: &[u8], clock: Clock) -> (Engine, SocketAddr) {
         secret: Secret::new(secret).unwrap(),
         limits: Limits::default(),
         memory: 256 << 20,
-        host_from: visulate::tally::HostFrom::Origin,
+        rules: visulate::tally::Rules::default(),
         statistics: visulate::tally::Statistics::All,
         clock,
     })

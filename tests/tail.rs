@@ -17,7 +17,7 @@ use visulate::merger::{Handle, Snapshot};
 use visulate::secret::Secret;
 use visulate::source::tail::{Tails, TextLogs};
 use visulate::source::{Choice, Limits, Reader};
-use visulate::tally::{Cause, Dimension, HostFrom};
+use visulate::tally::{Cause, Dimension, Rules};
 use visulate::view::key::{Key, node};
 
 /// More than anything here takes.
@@ -51,7 +51,7 @@ impl Tailing {
             secret: Secret::new(b"quiet").unwrap(),
             limits: Limits::default(),
             tails,
-            host_from: HostFrom::default(),
+            rules: Rules::default(),
             statistics: visulate::tally::Statistics::All,
             memory: 256 << 20,
             clock: Clock::wall(),

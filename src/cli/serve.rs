@@ -20,7 +20,7 @@ use crate::secret::{FindError, Secret, SecretArgs};
 use crate::source::tail::{Local, Tails, TextLogs};
 use crate::source::{self, Choice, Reader};
 use crate::system;
-use crate::tally::{self, HostFrom};
+use crate::tally::{self, HostFrom, Mask, Rules};
 use crate::wire::line::LineFormats;
 use crate::wire::template;
 use crate::zone;
@@ -102,6 +102,16 @@ pub struct ServeArgs {
     /// first of cquuh, cquuc, {Host}cqh that the log has; origin what Traffic Server asked for [default: origin]
     #[arg(long, value_name = "WHOSE")]
     pub host_from: Option<HostFromArg>,
+
+    /// Log object whose entries count, by its file's name with or without the ending, where nodes send several with the same requests;
+    /// repeatable. Entries of others are received and not counted [default: all count]
+    #[arg(long, value_name = "NAME")]
+    pub count_log: Vec<String>,
+
+    /// Prefix lengths of the client addresses that are counted, IPv4 and IPv6: with 24/64 the other bits become 0 before anything is counted
+    /// or kept [default: 32/128]
+    #[arg(long, value_name = "V4/V6")]
+    pub mask_clients: Option<Mask>,
 
     /// How many nodes should be there: those never seen are counted as missing
     #[arg(long, value_name = "N")]
@@ -229,6 +239,8 @@ impl ServeArgs {
             statistics: self.statistics.or(other.statistics),
             data_dir: self.data_dir.or(other.data_dir),
             host_from: self.host_from.or(other.host_from),
+            count_log: list(self.count_log, other.count_log),
+            mask_clients: self.mask_clients.or(other.mask_clients),
             expect_nodes: self.expect_nodes.or(other.expect_nodes),
             max_segment: self.max_segment.or(other.max_segment),
             max_connections: self.max_connections.or(other.max_connections),
@@ -253,6 +265,14 @@ impl ServeArgs {
             segment: self.max_segment.map_or(default.segment, |size| size.0.clamp(4096, 64 << 20) as usize),
             auth: time(self.auth_timeout, default.auth),
             message: time(self.message_timeout, default.message),
+        }
+    }
+
+    fn rules(&self) -> Rules {
+        Rules {
+            host_from: self.host_from.map_or_else(HostFrom::default, HostFrom::from),
+            mask: self.mask_clients,
+            logs: self.count_log.clone().into(),
         }
     }
 
@@ -345,6 +365,9 @@ pub fn prepare(args: ServeArgs) -> Result<ServeArgs, Failure> {
 /// Starts the engine and its page.
 pub fn start(args: &ServeArgs, clock: Clock) -> Result<Running, Failure> {
     system::raise_limits();
+    if args.count_log.iter().any(String::is_empty) {
+        return Err(Failure::usage("--count-log: give the name of a log object, such as squid.blog"));
+    }
     let secret = secret(args)?;
     let lock = args.data_dir.as_deref().map(lock).transpose()?;
     let choice = match args.reader {
@@ -396,7 +419,7 @@ pub fn start(args: &ServeArgs, clock: Clock) -> Result<Running, Failure> {
         secret: secret.clone(),
         limits: args.limits(),
         memory,
-        host_from: args.host_from.map_or_else(HostFrom::default, HostFrom::from),
+        rules: args.rules(),
         statistics: args.statistics.map_or_else(tally::Statistics::default, Into::into),
         clock,
     })

@@ -6,6 +6,7 @@ mod derived;
 pub mod handle;
 pub mod large;
 mod nodes;
+pub mod quality;
 pub mod run;
 pub mod snapshot;
 pub mod tables;

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::quality::Stream;
 use super::snapshot::{Node, NodeState};
 use super::tables::Tables;
+use crate::tally::logs::{self, Log};
 use crate::tally::part::NodeUpdate;
 use crate::tally::{Dimension, Rejected};
 
@@ -25,7 +27,11 @@ struct Known {
     /// By worker, what it last said.
     by_worker: Vec<NodeUpdate>,
     rejected: Rejected,
-    logs: Vec<String>,
+    stream: Stream,
+    logs: Arc<Vec<Log>>,
+    /// There are new ones, and the engine's log has not said that several count.
+    has_new_logs: bool,
+    is_warned_of: bool,
     /// Files that it is read from.
     paths: Vec<String>,
     /// When its last connection went.
@@ -53,15 +59,13 @@ impl Nodes {
             .entry(row)
             .or_insert_with(|| Known { by_worker: vec![NodeUpdate::default(); workers], ..Known::default() });
         known.rejected.merge(&update.rejected);
-        for (list, more) in [(&mut known.logs, &update.logs), (&mut known.paths, &update.paths)] {
-            for text in more {
-                if list.len() < LOGS_MAX && !list.contains(text) {
-                    list.push(text.clone());
-                }
-            }
+        known.stream.update(update, now);
+        add_new(&mut known.paths, &update.paths);
+        if !update.logs.is_empty() {
+            add_new(Arc::make_mut(&mut known.logs), &update.logs);
+            known.has_new_logs = !known.is_warned_of;
         }
-        known.by_worker[worker] =
-            NodeUpdate { logs: Vec::new(), paths: Vec::new(), rejected: Rejected::default(), ..update.clone() };
+        known.by_worker[worker] = update.standing();
         if known.by_worker.iter().all(|update| update.connections == 0) {
             known.gone_since.get_or_insert(now);
         } else {
@@ -70,15 +74,47 @@ impl Nodes {
     }
 
     /// How all nodes stand, by name.
-    pub fn snapshot(&self, tables: &Tables, now: u64) -> Vec<Arc<Node>> {
-        let mut nodes: Vec<Arc<Node>> =
-            self.known.iter().map(|(&row, known)| Arc::new(known.node(row, tables, now))).collect();
+    pub fn snapshot(&mut self, tables: &Tables, now: u64) -> Vec<Arc<Node>> {
+        let mut nodes = Vec::with_capacity(self.known.len());
+        for (&row, known) in &mut self.known {
+            let node = known.node(row, tables, now);
+            known.warn_of_several_logs(&node);
+            nodes.push(Arc::new(node));
+        }
         nodes.sort_by(|a, b| (&a.name, &a.address).cmp(&(&b.name, &b.address)));
         nodes
     }
 }
 
+fn add_new<T: Clone + PartialEq>(known: &mut Vec<T>, more: &[T]) {
+    for one in more {
+        if known.len() < LOGS_MAX && !known.contains(one) {
+            known.push(one.clone());
+        }
+    }
+}
+
 impl Known {
+    /// Once: the same requests are counted in each log that they are written to.
+    fn warn_of_several_logs(&mut self, node: &Node) {
+        if !std::mem::take(&mut self.has_new_logs) {
+            return;
+        }
+        let counted = logs::names(self.logs.iter().filter(|log| log.counts));
+        if counted.len() > 1 {
+            self.is_warned_of = true;
+            let names: Vec<_> = counted.iter().map(|name| name.escape_ascii().to_string()).collect();
+            tracing::warn!(
+                "{}@{}: this node sends {} logs ({}): requests that are written to several count several times; --count-log NAME \
+                 picks the logs that count",
+                node.name.escape_ascii(),
+                node.address,
+                names.len(),
+                names.join(", ")
+            );
+        }
+    }
+
     fn node(&self, row: u32, tables: &Tables, now: u64) -> Node {
         let key = tables.key(Dimension::Node, row);
         // The name may hold an @, the address can't.
@@ -101,6 +137,7 @@ impl Known {
             last_entry: self.by_worker.iter().map(|update| update.last_entry).max().unwrap_or(0),
             logs: self.logs.clone(),
             rejected: self.rejected,
+            quality: self.stream.quality(now),
             counts: tables.counts(Dimension::Node, row),
         }
     }

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::large::Large;
+use super::quality::Quality;
 use crate::tally::dimension::split;
+use crate::tally::logs::{self, Log};
 use crate::tally::rollup::History;
 use crate::tally::windowed::Loss;
 use crate::tally::{Counts, Dimension, Entries, Measure, Names, Rejected, Window};
@@ -162,12 +164,21 @@ pub struct Node {
     pub last_arrival: u64,
     /// Time of its newest entry.
     pub last_entry: u64,
-    /// Log objects seen, as *name: field list* (bounded).
-    pub logs: Vec<String>,
+    /// Log objects seen, each with its formats (bounded).
+    pub logs: Arc<Vec<Log>>,
     /// What of it was turned away.
     pub rejected: Rejected,
+    /// How its stream is doing.
+    pub quality: Quality,
     /// Its requests.
     pub counts: Counts,
+}
+
+impl Node {
+    /// True if it sends several log objects, so that its requests may be counted more than once (spec/statistics.md 1).
+    pub fn has_several_logs(&self) -> bool {
+        logs::names(self.logs.iter()).len() > 1
+    }
 }
 
 /// The keys of a table's rows.

@@ -86,11 +86,6 @@ pub fn plain(status: StatusCode, text: &'static str) -> Response<Body> {
     answer(status, "text/plain; charset=utf-8", None, Bytes::from_static(text.as_bytes()))
 }
 
-/// An answer in JSON.
-pub fn json(body: impl Into<Body>) -> Response<Body> {
-    answer(StatusCode::OK, "application/json", None, body)
-}
-
 /// Why a request is not answered as asked, and what would be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {

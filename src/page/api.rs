@@ -9,15 +9,16 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::State;
 use super::answer::{self, Body, Refusal};
 use super::meters::Limit;
-use super::query::Query;
-use super::{json, json_time};
+use super::query::{self, Query};
+use super::sheet::{self, Sheet};
+use super::{json, json_nodes, json_time};
 use crate::merger::{Snapshot, Stopped, Whole};
 use crate::tally::rollup::POINTS_MAX;
 use crate::tally::{Dimension, Window};
 use crate::view::matrix::Tables;
 
 /// The paths that work.
-pub const PATHS: [&str; 7] = [
+pub const PATHS: [&str; 8] = [
     "/api/v1/summary",
     "/api/v1/top",
     "/api/v1/rank",
@@ -25,10 +26,16 @@ pub const PATHS: [&str; 7] = [
     "/api/v1/series",
     "/api/v1/histogram",
     "/api/v1/nodes",
+    "/api/v1/openapi.json",
 ];
 
 /// The paths of the contract that later versions answer.
-const LATER: [&str; 4] = ["/api/v1/changes", "/api/v1/miss-ratio", "/api/v1/entries", "/api/v1/openapi.json"];
+const LATER: [&str; 3] = ["/api/v1/changes", "/api/v1/miss-ratio", "/api/v1/entries"];
+
+/// All paths and answers, as OpenAPI 3.1; `tests/openapi` holds real answers against it.
+const OPENAPI: &[u8] = include_bytes!("openapi.json");
+
+const JSON: &str = "application/json";
 
 /// Most rows of an answer.
 const MOST_ROWS: usize = 100_000;
@@ -53,17 +60,35 @@ pub fn knows(path: &str) -> bool {
     PATHS.contains(&path) || LATER.contains(&path)
 }
 
+/// What is asked of a path.
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'a> {
+    /// The part of the URL behind `?`.
+    pub query: Option<&'a str>,
+    /// CSV in place of JSON, where the answer has rows.
+    pub is_for_csv: bool,
+}
+
+/// How an answer is sent.
+enum Form {
+    Json,
+    Csv(Sheet),
+}
+
 /// Answers a path that [`knows`] is true for.
 ///
 /// # Errors
 ///
 /// A [`Refusal`] says what is wrong with the question.
-pub async fn answer(state: &Arc<State>, path: &str, query: Option<&str>) -> Result<Response<Body>, Refusal> {
+pub async fn answer(state: &Arc<State>, path: &str, question: Question<'_>) -> Result<Response<Body>, Refusal> {
+    let query = question.query;
+    let form = |sheet: Sheet| if question.is_for_csv { Form::Csv(sheet) } else { Form::Json };
     match path {
         "/api/v1/summary" => {
             let snapshot = state.handle.snapshot();
             let window = Query::parse(query, &[])?.window(kept(&snapshot))?;
-            computed(state, 0, move || json::summary(&snapshot, window)).await
+            let expected = state.info.expect_nodes;
+            computed(state, 0, Form::Json, move || json::summary(&snapshot, window, expected)).await
         }
         "/api/v1/top" => {
             let query = Query::parse(query, &["dimension", "measure", "limit", "offset"])?;
@@ -75,13 +100,14 @@ pub async fn answer(state: &Arc<State>, path: &str, query: Option<&str>) -> Resu
             let keys = usize::try_from(state.handle.snapshot().keys[dimension as usize].0).unwrap_or(limit);
             let rows = limit.min(keys.saturating_sub(offset));
             let make = move || whole.table(window).map(|table| json::top(&table, measure, offset, limit));
-            computed(state, rows, make).await
+            computed(state, rows, form(Sheet::top(dimension)), make).await
         }
         "/api/v1/rank" => {
             let query = Query::parse(query, &["dimension", "measure"])?;
             let (dimension, measure) = (query.dimension()?, query.measure()?);
             let (whole, window) = in_window(state, dimension, &query).await?;
-            computed(state, 0, move || whole.table(window).map(|table| json::ranks(&table, measure))).await
+            let make = move || whole.table(window).map(|table| json::ranks(&table, measure));
+            computed(state, 0, form(Sheet::rank()), make).await
         }
         "/api/v1/matrix" => {
             let query = Query::parse(query, &["rows", "columns", "measure", "n"])?;
@@ -91,7 +117,7 @@ pub async fn answer(state: &Arc<State>, path: &str, query: Option<&str>) -> Resu
             let size = query.number("n", 1, MOST_CELLS_A_SIDE, 20)?;
             let window = query.window(kept(&state.handle.snapshot()))?;
             let [sites, clients, pairs] = of_one_tick(state).await?;
-            computed(state, size * size, move || {
+            computed(state, size * size, form(Sheet::matrix()), move || {
                 let (sites, clients, pairs) = (sites.table(window)?, clients.table(window)?, pairs.table(window)?);
                 let tables = Tables { sites: &sites, clients: &clients, pairs: &pairs };
                 Some(json::matrix(&tables, measure, size))
@@ -101,7 +127,7 @@ pub async fn answer(state: &Arc<State>, path: &str, query: Option<&str>) -> Resu
         "/api/v1/series" => {
             let snapshot = state.handle.snapshot();
             let window = Query::parse(query, &[])?.window(timed(&snapshot)?)?;
-            computed(state, POINTS_MAX, move || json_time::series(&snapshot, window)).await
+            computed(state, POINTS_MAX, form(Sheet::series()), move || json_time::series(&snapshot, window)).await
         }
         "/api/v1/histogram" => {
             let snapshot = state.handle.snapshot();
@@ -109,13 +135,17 @@ pub async fn answer(state: &Arc<State>, path: &str, query: Option<&str>) -> Resu
             let window = query.window(timed(&snapshot)?)?;
             let of = json_time::Of::by_name(query.text("of").unwrap_or("time_ms"))
                 .map_err(|text| Refusal::bad(text, json_time::Of::NAMES))?;
-            computed(state, 0, move || json_time::histogram(&snapshot, window, of)).await
+            computed(state, 0, form(Sheet::histogram()), move || json_time::histogram(&snapshot, window, of)).await
         }
         "/api/v1/nodes" => {
             let snapshot = state.handle.snapshot();
             let window = Query::parse(query, &[])?.window(kept(&snapshot))?;
             let rows = snapshot.nodes.len();
-            computed(state, rows, move || json::nodes(&snapshot, window)).await
+            computed(state, rows, form(Sheet::nodes()), move || json_nodes::nodes(&snapshot, window)).await
+        }
+        "/api/v1/openapi.json" => {
+            query::nothing_asked(query)?;
+            Ok(answer::answer(StatusCode::OK, JSON, None, OPENAPI))
         }
         _ => Err(Refusal::bad(format!("{path} is not part of this version"), PATHS)),
     }
@@ -162,20 +192,28 @@ async fn of_one_tick(state: &Arc<State>) -> Result<[Whole; 3], Stopped> {
 async fn computed(
     state: &Arc<State>,
     rows: usize,
+    form: Form,
     make: impl FnOnce() -> Option<Vec<u8>> + Send + 'static,
 ) -> Result<Response<Body>, Refusal> {
     let share = share(state, rows * ROW_BYTES).await?;
     let worker = state.hub.worker().await;
+    let content_type = match form {
+        Form::Json => JSON,
+        Form::Csv(_) => sheet::CONTENT_TYPE,
+    };
     let made = tokio::task::spawn_blocking(move || {
         let _worker = worker;
-        make()
+        match (make(), form) {
+            (Some(json), Form::Csv(sheet)) => sheet.write(&json).ok(),
+            (made, _) => made,
+        }
     });
     let failed = |text: &str| {
         tracing::error!("an answer could not be made: {text}");
         Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the answer could not be made; the engine's log says why")
     };
     let body = made.await.map_err(|error| failed(&error.to_string()))?.ok_or_else(|| failed("no such window"))?;
-    Ok(answer::json(Body::with_share(body.into(), share)))
+    Ok(answer::answer(StatusCode::OK, content_type, None, Body::with_share(body.into(), share)))
 }
 
 /// Takes a large answer's share of the memory for answers.

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::merger::{self, Covered, Snapshot, Table, windows};
+use crate::merger::{Covered, Snapshot, Table, windows};
 use crate::tally::rejected::Amount;
 use crate::tally::{Counts, Dimension, Entries, Measure, Rejected, Window};
 use crate::view::matrix::{self, Tables};
-use crate::view::{Key, key, rank};
+use crate::view::{Key, rank};
 
 /// Milliseconds since the epoch as Unix seconds.
 pub fn seconds(ms: u64) -> f64 {
@@ -132,9 +132,10 @@ impl KeyCount {
     }
 }
 
-type ByCause = BTreeMap<&'static str, Amount>;
+/// Amounts by name of the cause.
+pub(super) type ByCause = BTreeMap<&'static str, Amount>;
 
-fn by_cause(rejected: &Rejected) -> ByCause {
+pub(super) fn by_cause(rejected: &Rejected) -> ByCause {
     rejected.iter().map(|(cause, amount)| (cause.name(), *amount)).collect()
 }
 
@@ -142,8 +143,8 @@ pub(super) fn bytes(answer: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(answer).expect("answers hold nothing that JSON lacks")
 }
 
-/// `/api/v1/summary`.
-pub fn summary(snapshot: &Snapshot, window: Window) -> Option<Vec<u8>> {
+/// `/api/v1/summary`, where the operator expects so many nodes.
+pub fn summary(snapshot: &Snapshot, window: Window, nodes_expected: u32) -> Option<Vec<u8>> {
     #[derive(Serialize)]
     struct EntryCounts {
         received: u64,
@@ -157,6 +158,7 @@ pub fn summary(snapshot: &Snapshot, window: Window) -> Option<Vec<u8>> {
         #[serde(flatten)]
         numbers: Numbers,
         nodes_connected: usize,
+        nodes_expected: u32,
         entries: EntryCounts,
         rejected: ByCause,
         ahead: u64,
@@ -174,6 +176,7 @@ pub fn summary(snapshot: &Snapshot, window: Window) -> Option<Vec<u8>> {
         moment: Moment::new(snapshot.as_of, &covered, snapshot.tick),
         numbers: (&total).into(),
         nodes_connected: snapshot.nodes.iter().filter(|node| node.connections > 0).count(),
+        nodes_expected,
         entries: EntryCounts { received: snapshot.entries.received(), parts: snapshot.entries },
         rejected: by_cause(&snapshot.rejected),
         ahead: snapshot.ahead,
@@ -281,53 +284,6 @@ pub fn matrix(tables: &Tables<'_>, measure: Measure, size: usize) -> Vec<u8> {
             .map(|cell| Cell { row: cell.row, column: cell.column, numbers: Numbers::of(tables.pairs, cell.pair) })
             .collect(),
     })
-}
-
-/// `/api/v1/nodes`.
-pub fn nodes(snapshot: &Snapshot, window: Window) -> Option<Vec<u8>> {
-    #[derive(Serialize)]
-    struct Node<'a> {
-        key: String,
-        name: String,
-        address: &'a str,
-        connections: u32,
-        state: &'static str,
-        lag_seconds: Option<f64>,
-        last_entry: Option<f64>,
-        logs: &'a [String],
-        rejected: ByCause,
-        #[serde(flatten)]
-        numbers: Numbers,
-    }
-    #[derive(Serialize)]
-    struct Nodes<'a> {
-        #[serde(flatten)]
-        moment: Moment,
-        rows: Vec<Node<'a>>,
-    }
-    let (_, covered) = windows::total(snapshot, window)?;
-    let of_window = match (windows::span(snapshot, window)?, &snapshot.history) {
-        (Some(span), Some(history)) => Some(history.by_node(span)),
-        _ => None,
-    };
-    let counts = |node: &merger::Node| match &of_window {
-        None => node.counts,
-        Some(rows) => rows.iter().find(|(row, _)| *row == node.id).map_or_else(Counts::default, |(_, counts)| *counts),
-    };
-    let rows = snapshot.nodes.iter().map(|node| Node {
-        key: key::node(&node.name, &node.address),
-        name: key::escaped(&node.name),
-        address: &node.address,
-        connections: node.connections,
-        state: node.state.name(),
-        lag_seconds: node.lag.map(|ms| ms as f64 / 1000.0),
-        last_entry: node.lag.map(|_| seconds(node.last_entry)),
-        logs: &node.logs,
-        rejected: by_cause(&node.rejected),
-        numbers: (&counts(node)).into(),
-    });
-    let moment = Moment::new(snapshot.as_of, &covered, snapshot.tick);
-    Some(bytes(&Nodes { moment, rows: rows.collect() }))
 }
 
 /// The dimensions whose keys the summary counts.

@@ -75,6 +75,7 @@ impl Scrape {
             ("aggregate", entries.aggregate),
             ("icp", entries.icp),
             ("bad", entries.bad),
+            ("uncounted", entries.uncounted),
         ];
         counters(to, "entries", "Log entries received, by kind.", "kind", &by_kind)?;
         counter(to, "stream_bytes", "Bytes of log stream received.", self.snapshot.stream_bytes)?;

@@ -10,11 +10,13 @@ mod browser;
 mod guard;
 mod hub;
 mod json;
+mod json_nodes;
 mod json_time;
 mod meters;
 mod metrics;
 mod query;
 mod server;
+mod sheet;
 pub mod stream;
 #[cfg(test)]
 mod tests;

@@ -127,6 +127,18 @@ impl Query {
 
 const NOTHING: [&str; 0] = [];
 
+/// Checks that a path without parameters gets none.
+///
+/// # Errors
+///
+/// 400, if there are some.
+pub fn nothing_asked(query: Option<&str>) -> Result<(), Refusal> {
+    match query {
+        None | Some("") => Ok(()),
+        Some(_) => Err(Refusal::bad("this path has no parameters", NOTHING)),
+    }
+}
+
 /// `%41` and `+` decoded; `None` if what comes out is not text, or a percent sign stands alone.
 fn decoded(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());

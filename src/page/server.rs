@@ -18,7 +18,8 @@ use tokio::sync::mpsc;
 
 use super::answer::{self, Body, Refusal};
 use super::meters::Limit;
-use super::{State, api, assets, browser, metrics};
+use super::query::nothing_asked;
+use super::{State, api, assets, browser, metrics, sheet};
 
 /// How long a request's head may take, and a connection may be idle.
 const HEAD_LIMIT: Duration = Duration::from_secs(10);
@@ -142,13 +143,15 @@ async fn routed(request: &mut Request<Incoming>, state: Arc<State>, alive: Alive
         }
         "/metrics" => {
             reading(request.method())?;
-            nothing_asked(request)?;
+            nothing_asked(request.uri().query())?;
             let page = metrics::page(&state);
             Ok(answer::answer(StatusCode::OK, metrics::CONTENT_TYPE, None, page))
         }
         path if api::knows(path) => {
             reading(request.method())?;
-            api::answer(&state, path, request.uri().query()).await
+            let question =
+                api::Question { query: request.uri().query(), is_for_csv: sheet::is_wanted(request.headers()) };
+            api::answer(&state, path, question).await
         }
         path => match assets::file(path) {
             Some(file) => {
@@ -169,13 +172,6 @@ async fn routed(request: &mut Request<Incoming>, state: Arc<State>, alive: Alive
 
 fn reading(method: &Method) -> Result<(), Refusal> {
     if method == Method::GET || method == Method::HEAD { Ok(()) } else { Err(Refusal::method("GET, HEAD")) }
-}
-
-fn nothing_asked(request: &Request<Incoming>) -> Result<(), Refusal> {
-    match request.uri().query() {
-        None | Some("") => Ok(()),
-        Some(_) => Err(Refusal::bad("this path has no parameters", [""; 0])),
-    }
 }
 
 fn health(path: &str, state: &State) -> Response<Body> {

@@ -31,7 +31,7 @@ use crate::clock::Clock;
 use crate::secret::Secret;
 use crate::tally::link::Link;
 use crate::tally::table::Seed;
-use crate::tally::{Caps, HostFrom, Statistics, door::Door};
+use crate::tally::{Caps, Rules, Statistics, door::Door};
 
 pub use reader::{Choice, Reader};
 
@@ -81,8 +81,8 @@ pub struct Config {
     pub limits: Limits,
     /// Caps of the tables and buffers.
     pub caps: Caps,
-    /// Whose host counts.
-    pub host_from: HostFrom,
+    /// What counts.
+    pub rules: Rules,
     /// Which statistics are kept.
     pub statistics: Statistics,
     /// The process's hash seed.
@@ -140,7 +140,7 @@ impl Source {
                 limits: config.limits,
                 caps: config.caps,
                 text: config.tails.text.clone(),
-                host_from: config.host_from,
+                rules: config.rules.clone(),
                 statistics: config.statistics,
                 seed: config.seed.clone(),
                 clock: config.clock.clone(),

@@ -135,8 +135,8 @@ impl Speaker {
         };
         if self.log.is_empty() || self.log != segment.file_name() {
             self.log = segment.file_name()[..segment.file_name().len().min(NAME_MAX)].to_vec();
-            let log = format!("{}: {}", String::from_utf8_lossy(&self.log), format.field_list());
-            shared.shard.node_log(self.node.unwrap_or(REFUSED), &log);
+            let version = Some(segment.version());
+            shared.shard.node_log(self.node.unwrap_or(REFUSED), &self.log, version, format.field_list());
         }
         Ok(format)
     }

@@ -49,7 +49,7 @@ impl TextSession {
             let plan = self.formats.choose(lines.rest());
             let Some(format) = self.formats.chosen() else {
                 // None of these lines fits any format; what is behind them may.
-                let counted = shared.shard.lines(lines.by_ref().take(SAMPLE), &plan, node, now);
+                let counted = shared.shard.lines(lines.by_ref().take(SAMPLE), &plan, &self.log, node, now);
                 if counted.entries.received() == 0 {
                     break;
                 }
@@ -57,10 +57,10 @@ impl TextSession {
             };
             if !self.told {
                 self.told = true;
-                shared.shard.node_log(node, &format!("{}: {}", self.log, format.field_list()));
+                shared.shard.node_log(node, self.log.as_bytes(), None, &format.field_list());
             }
             shared.shard.set_format(self.log.as_bytes(), &format.field_list());
-            shared.shard.lines(lines.by_ref(), &plan, node, now);
+            shared.shard.lines(lines.by_ref(), &plan, &self.log, node, now);
             break;
         }
         bytes.len() - lines.rest().len()

@@ -22,7 +22,7 @@ use crate::secret::Secret;
 use crate::tally::link::Link;
 use crate::tally::rejected::Amount;
 use crate::tally::table::Seed;
-use crate::tally::{Caps, Cause, HostFrom, Shard, Statistics};
+use crate::tally::{Caps, Cause, Rules, Shard, Statistics};
 use crate::wire::format::Formats;
 
 /// A stopping engine holds a connection for ended when it has read nothing for so long.
@@ -48,8 +48,8 @@ pub struct Setup {
     pub caps: Caps,
     /// What is to be known of text logs.
     pub text: Arc<TextLogs>,
-    /// Whose host counts.
-    pub host_from: HostFrom,
+    /// What counts.
+    pub rules: Rules,
     /// Which statistics are kept.
     pub statistics: Statistics,
     /// The process's hash seed.
@@ -153,14 +153,14 @@ async fn work<S: Socket>(setup: Setup) {
         limits,
         caps,
         text,
-        host_from,
+        rules,
         statistics,
         seed,
         clock,
         mut stopping,
         drained,
     } = setup;
-    let shard = Shard::new(number, &caps, &seed).with_host_from(host_from).with_statistics(statistics);
+    let shard = Shard::new(number, &caps, &seed).with_rules(rules).with_statistics(statistics);
     let worker = Rc::new(Worker {
         shared: RefCell::new(Shared { shard, formats: Formats::default() }),
         budget: Budget::new(caps.connection_bytes),

@@ -228,12 +228,14 @@ pub struct Entries {
     pub icp: u64,
     /// Damaged: their fields do not come out at their length.
     pub bad: u64,
+    /// Of log objects that are not to be counted (`--count-log`); what they hold was not looked at.
+    pub uncounted: u64,
 }
 
 impl Entries {
     /// All of them.
     pub fn received(&self) -> u64 {
-        self.requests + self.aggregate + self.icp + self.bad
+        self.requests + self.aggregate + self.icp + self.bad + self.uncounted
     }
 
     /// Adds all sums of `other`.
@@ -242,6 +244,7 @@ impl Entries {
         self.aggregate += other.aggregate;
         self.icp += other.icp;
         self.bad += other.bad;
+        self.uncounted += other.uncounted;
     }
 }
 

@@ -50,6 +50,35 @@ impl Rows {
     }
 }
 
+/// The longest text that is remembered.
+const LAST_MAX: usize = 512;
+
+/// A text that the entry before had, and its row.
+#[derive(Clone, Debug, Default)]
+pub struct LastText {
+    text: Vec<u8>,
+    row: Option<u32>,
+}
+
+impl LastText {
+    /// The row of a text, looked for if it is another.
+    #[inline]
+    pub fn row(&mut self, text: &[u8], find: impl FnOnce() -> u32) -> u32 {
+        match self.row {
+            Some(row) if self.text == text => row,
+            _ => {
+                let row = find();
+                if text.len() <= LAST_MAX {
+                    self.text.clear();
+                    self.text.extend_from_slice(text);
+                    self.row = Some(row);
+                }
+                row
+            }
+        }
+    }
+}
+
 /// All large tables of a worker.
 #[derive(Debug)]
 pub struct LargeTables {

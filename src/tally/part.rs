@@ -1,5 +1,7 @@
 //! Parts: what a worker hands to the merger at a tick. Counts add, so parts may come late, early, and in any order of workers.
 
+use super::logs::Log;
+use super::quality::{Examples, Lags, Received};
 use super::slots::SlotPart;
 use super::slotted::{Delta, Lost};
 use super::windowed::{Loss, Slot};
@@ -141,12 +143,33 @@ pub struct NodeUpdate {
     pub lag: i64,
     /// Usual time between segments, ms.
     pub interval: u64,
-    /// Log objects seen for the first time.
-    pub logs: Vec<String>,
+    /// Log objects, or formats of them, seen for the first time.
+    pub logs: Vec<Log>,
     /// Files that it is read from, seen for the first time.
     pub paths: Vec<String>,
     /// What was turned away since the last update.
     pub rejected: Rejected,
+    /// What came since the last update.
+    pub received: Received,
+    /// How late that was.
+    pub lags: Lags,
+    /// What was odd in it.
+    pub examples: Examples,
+}
+
+impl NodeUpdate {
+    /// How the node stands: without what came since the last update.
+    pub fn standing(&self) -> Self {
+        Self {
+            row: self.row,
+            connections: self.connections,
+            last_arrival: self.last_arrival,
+            last_entry: self.last_entry,
+            lag: self.lag,
+            interval: self.interval,
+            ..Self::default()
+        }
+    }
 }
 
 impl Part {

@@ -4,9 +4,12 @@ use super::Dimension;
 use super::caps::Caps;
 use super::combined::{Combination, Combined};
 use super::counts::{Band, Counts, Entries, Increment};
-use super::large::{LargeTables, Rows};
+use super::large::{LargeTables, LastText, Rows};
+use super::logs::Log;
 use super::part::{NodeUpdate, Part};
+use super::quality::{Examples, Received, Times};
 use super::rejected::{Amount, Cause, Rejected};
+use super::rules::{HostFrom, Rules};
 use super::slots::Slots;
 use super::table::{Aliases, Coded, Keyed, REFUSED, Seed};
 use super::windowed::Slot;
@@ -23,9 +26,6 @@ const ALIASES: usize = 16 * 1024;
 
 /// Log objects that are remembered for a node.
 const LOGS_MAX: usize = 32;
-
-/// The longest description of a log object.
-const LOG_LEN_MAX: usize = 512;
 
 /// Where the host of an authority is counted: rows of the host and of the site table.
 #[derive(Clone, Copy, Debug)]
@@ -47,41 +47,8 @@ struct Pending {
     slot: u8,
 }
 
-/// A text that the entry before had, and its row.
-#[derive(Clone, Debug, Default)]
-struct LastText {
-    text: Vec<u8>,
-    row: Option<u32>,
-}
-
-impl LastText {
-    #[inline]
-    fn row(&mut self, text: &[u8], find: impl FnOnce() -> u32) -> u32 {
-        match self.row {
-            Some(row) if self.text == text => row,
-            _ => {
-                let row = find();
-                if text.len() <= LOG_LEN_MAX {
-                    self.text.clear();
-                    self.text.extend_from_slice(text);
-                    self.row = Some(row);
-                }
-                row
-            }
-        }
-    }
-}
-
-/// Whose host an entry counts for, where a reverse proxy maps the one that the client asked for to an origin (spec/statistics.md 1).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum HostFrom {
-    /// The host that the client asked for: `cquuh`, the host of `cquuc`, `{Host}cqh`, whichever the format has first; with none of
-    /// these as [`HostFrom::Origin`].
-    Client,
-    /// The host of the URL as Traffic Server asked the origin for it; without a URL the server.
-    #[default]
-    Origin,
-}
+/// The longest name of a log object that is a part of its format's.
+const LOG_NAME_MAX: usize = 512;
 
 /// Which statistics are kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -97,7 +64,7 @@ pub enum Statistics {
 #[derive(Debug)]
 pub struct Shard {
     worker: usize,
-    host_from: HostFrom,
+    rules: Rules,
     total: Counts,
     entries: Entries,
     rejected: Rejected,
@@ -122,6 +89,9 @@ pub struct Shard {
     is_timed: bool,
     /// What the current segment has had in the current slot.
     sum: Counts,
+    /// What came of the node at hand since the last arrival, and what was odd in it.
+    received: Received,
+    examples: Examples,
     places: Aliases<Place>,
     type_rows: Aliases<u32>,
     scratch: Vec<u8>,
@@ -131,7 +101,7 @@ pub struct Shard {
 #[derive(Debug, Default)]
 struct NodeState {
     update: NodeUpdate,
-    logs: Vec<String>,
+    logs: Vec<Log>,
     paths: Vec<String>,
     changed: bool,
 }
@@ -153,7 +123,7 @@ impl Shard {
         let coded = |dimension| Coded::new(seed.clone(), cap(dimension));
         Self {
             worker,
-            host_from: HostFrom::default(),
+            rules: Rules::default(),
             total: Counts::default(),
             entries: Entries::default(),
             rejected: Rejected::default(),
@@ -174,6 +144,8 @@ impl Shard {
             slots: Slots::default(),
             is_timed: true,
             sum: Counts::default(),
+            received: Received::default(),
+            examples: Examples::default(),
             places: Aliases::new(seed.clone(), ALIASES.min(cap(Dimension::Host))),
             type_rows: Aliases::new(seed.clone(), ALIASES.min(cap(Dimension::Type))),
             scratch: Vec::new(),
@@ -195,10 +167,10 @@ impl Shard {
         self
     }
 
-    /// Says whose host counts.
+    /// Says what counts.
     #[must_use]
-    pub fn with_host_from(mut self, host_from: HostFrom) -> Self {
-        self.host_from = host_from;
+    pub fn with_rules(mut self, rules: Rules) -> Self {
+        self.rules = rules;
         self
     }
 
@@ -234,11 +206,12 @@ impl Shard {
         });
     }
 
-    /// A log object of a node, seen on a connection for the first time.
-    pub fn node_log(&mut self, node: u32, log: &str) {
+    /// A log object of a node, seen on a connection for the first time: its file's name, and its format: the version of its segments
+    /// (`None`: lines) and their field list.
+    pub fn node_log(&mut self, node: u32, file_name: &[u8], version: Option<u32>, field_list: &str) {
+        let log = Log::new(file_name, version, field_list, self.rules.count(file_name));
         let Some(state) = self.node_states.get_mut(node as usize) else { return };
-        if state.logs.len() < LOGS_MAX && !state.logs.iter().any(|known| known == log) {
-            let log: String = log.chars().take(LOG_LEN_MAX).collect();
+        if state.logs.len() < LOGS_MAX && !state.logs.contains(&log) {
             state.logs.push(log.clone());
             self.change_node(node, |update| update.logs.push(log));
         }
@@ -269,11 +242,16 @@ impl Shard {
     /// Counts all entries of a segment that arrived `now` (ms since the epoch) from a node.
     pub fn segment(&mut self, segment: &Segment<'_>, format: &Format, node: u32, now: u64) -> Counted {
         let mut counted = Counted::default();
-        let mut newest = 0;
+        let mut times = Times::new(now);
         let mut walk = segment.entries();
-        if format.is_aggregate() {
+        if !self.rules.count(segment.file_name()) {
             for entry in walk.by_ref() {
-                newest = newest.max(entry.time_ms());
+                times.note(entry.time_ms());
+                counted.entries.uncounted += 1;
+            }
+        } else if format.is_aggregate() {
+            for entry in walk.by_ref() {
+                times.note(entry.time_ms());
                 counted.entries.aggregate += 1;
             }
         } else {
@@ -283,18 +261,20 @@ impl Shard {
             self.slots.begin(now);
             for entry in walk.by_ref() {
                 let time = entry.time_ms();
-                newest = newest.max(time);
+                times.note(time);
                 if plan.read_into(&mut fields, entry.ahead, entry.payload.len()) {
                     self.transaction(plan.has(), &fields, time, node, &mut counted.entries);
                 } else {
                     counted.entries.bad += 1;
+                    self.damaged(entry.payload);
                 }
             }
             self.end_batch(node);
         }
         counted.lost = walk.lost();
-        self.entries.merge(&counted.entries);
-        self.arrived(node, now, newest);
+        self.received.segments = 1;
+        self.received.bytes = segment.byte_count() as u64;
+        self.arrived(node, &times, &counted.entries);
         counted
     }
 
@@ -302,42 +282,54 @@ impl Shard {
     pub fn set_format(&mut self, log: &[u8], field_list: &str) {
         self.format.clear();
         if self.large.has(Dimension::Format) {
-            self.format.extend_from_slice(&log[..log.len().min(LOG_LEN_MAX)]);
+            self.format.extend_from_slice(&log[..log.len().min(LOG_NAME_MAX)]);
             self.format.extend_from_slice(b": ");
             self.format.extend_from_slice(field_list.as_bytes());
         }
     }
 
-    /// Counts lines of a text log that arrived `now` (ms since the epoch) from a node.
+    /// Counts lines of a text log of that name that arrived `now` (ms since the epoch) from a node.
     pub fn lines<'a>(
         &mut self,
         lines: impl Iterator<Item = Line<'a>>,
         plan: &LinePlan,
+        file_name: &str,
         node: u32,
         now: u64,
     ) -> Counted {
         let mut counted = Counted::default();
-        let mut newest = 0;
+        let mut times = Times::new(now);
         let mut fields = Fields::default();
+        let counts = self.rules.count(file_name.as_bytes());
         self.slots.begin(now);
         for line in lines {
             let time = match line {
-                Line::Whole(line) => plan.read_into(&mut fields, line),
+                Line::Whole(line) => {
+                    self.received.bytes += line.len() as u64 + 1;
+                    plan.read_into(&mut fields, line)
+                }
                 Line::Long => None,
             };
             match time {
-                None => counted.entries.bad += 1,
+                _ if !counts => counted.entries.uncounted += 1,
+                None => {
+                    counted.entries.bad += 1;
+                    if let Line::Whole(line) = line {
+                        self.damaged(line);
+                    }
+                }
                 Some(_) if plan.is_aggregate() => counted.entries.aggregate += 1,
                 // A format without times has nothing but the moment at which its lines come.
                 Some(0) => self.transaction(plan.has(), &fields, now, node, &mut counted.entries),
                 Some(time) => self.transaction(plan.has(), &fields, time, node, &mut counted.entries),
             }
-            newest = newest.max(time.unwrap_or(0));
+            if let Some(time) = time.filter(|time| *time > 0) {
+                times.note(time);
+            }
         }
         if counted.entries != Entries::default() {
             self.end_batch(node);
-            self.entries.merge(&counted.entries);
-            self.arrived(node, now, newest);
+            self.arrived(node, &times, &counted.entries);
         }
         counted
     }
@@ -357,6 +349,9 @@ impl Shard {
                 self.slots.open(|number| self.combined.combination(number));
             }
             self.enter_lane(time);
+        }
+        if is_odd(has, fields) {
+            self.odd(has, fields);
         }
         let increment = increment(has, fields);
         self.sum.record(&increment);
@@ -383,6 +378,9 @@ impl Shard {
             self.nodes.merge(node, &sum);
             self.slots.node(node, &sum);
             self.large.merge(Dimension::Format, &self.format, &sum);
+            if self.slots.is_late() {
+                self.received.late_dropped += sum.all_requests();
+            }
         }
     }
 
@@ -392,20 +390,54 @@ impl Shard {
         self.end_slot(node);
     }
 
-    /// A node's entries arrived `now`, the newest of them of that time (0: not known).
-    fn arrived(&mut self, node: u32, now: u64, newest: u64) {
+    /// Entries of a node arrived, of these times.
+    fn arrived(&mut self, node: u32, times: &Times, entries: &Entries) {
+        self.entries.merge(entries);
+        let mut received = std::mem::take(&mut self.received);
+        let mut examples = std::mem::take(&mut self.examples);
+        (received.entries, received.late) = (*entries, times.late);
         self.change_node(node, |update| {
             if update.last_arrival > 0 {
                 // The usual time between segments, as a moving mean over about ten of them.
-                let gap = now.saturating_sub(update.last_arrival);
+                let gap = times.now.saturating_sub(update.last_arrival);
                 update.interval = if update.interval == 0 { gap } else { (update.interval * 9 + gap) / 10 };
             }
-            update.last_arrival = now;
-            if newest > 0 {
-                update.last_entry = update.last_entry.max(newest);
-                update.lag = now as i64 - newest.min(i64::MAX as u64) as i64;
+            update.last_arrival = times.now;
+            if times.newest > 0 {
+                update.last_entry = update.last_entry.max(times.newest);
+                update.lag = times.now as i64 - times.newest.min(i64::MAX as u64) as i64;
+                update.lags.add(times, entries.received());
             }
+            update.received.merge(&received);
+            update.examples.update(&examples);
         });
+        // Its room serves the next one.
+        examples.clear();
+        self.examples = examples;
+    }
+
+    /// Keeps an example of a damaged entry, where clients may be seen.
+    #[cold]
+    fn damaged(&mut self, entry: &[u8]) {
+        if self.rules.mask.is_none() {
+            self.examples.damaged(entry);
+        }
+    }
+
+    /// Counts what is odd in an entry's fields.
+    #[cold]
+    fn odd(&mut self, has: Has, fields: &Fields<'_>) {
+        let negative = [Number::Bytes, Number::Time].map(|number| u64::from(fields.number(number) < 0));
+        self.received.bad_fields += negative.iter().sum::<u64>();
+        let code = |number| has.has_number(number).then(|| fields.number(number));
+        if let Some(result) = code(Number::Result).filter(|code| !codes::is_known_result(*code)) {
+            self.received.unknown_results += 1;
+            self.examples.result = Some(result);
+        }
+        if let Some(route) = code(Number::Route).filter(|code| !codes::is_known_route(*code)) {
+            self.received.unknown_routes += 1;
+            self.examples.route = Some(route);
+        }
     }
 
     /// Finds the rows of a transaction in every table but the nodes', to be counted with its batch.
@@ -429,7 +461,8 @@ impl Shard {
         rows.keyed[Dimension::Host as usize] = host;
         rows.keyed[Dimension::Site as usize] = site;
         if has.has_client() {
-            let key = fields.client().map_or(&[][..], |address| &address[..]);
+            let address = fields.client().map(|address| self.rules.mask.map_or(*address, |mask| mask.of(*address)));
+            let key = address.as_ref().map_or(&[][..], |address| &address[..]);
             let row = self.large.row(Dimension::Client, key);
             self.slots.client(row, || self.large.hash(key));
             rows.keyed[Dimension::Client as usize] = row;
@@ -539,7 +572,7 @@ impl Shard {
     /// Host and site: of the URL, without one of the server, without either *none*; or of what the client asked for.
     #[inline]
     fn place(&mut self, has: Has, fields: &Fields<'_>) -> Place {
-        let authority = if self.host_from == HostFrom::Client && has.has_text(Text::Host) {
+        let authority = if self.rules.host_from == HostFrom::Client && has.has_text(Text::Host) {
             // The server would be the origin: a client that named no host asked for none.
             host::authority(fields.text(Text::Host))
         } else {
@@ -577,9 +610,8 @@ impl Shard {
         for node in self.changed_nodes.drain(..) {
             let state = &mut self.node_states[node as usize];
             state.changed = false;
-            let (logs, paths) = (std::mem::take(&mut state.update.logs), std::mem::take(&mut state.update.paths));
-            part.nodes.push(NodeUpdate { logs, paths, ..state.update.clone() });
-            state.update.rejected = Rejected::default();
+            let standing = state.update.standing();
+            part.nodes.push(std::mem::replace(&mut state.update, standing));
         }
         self.methods.hand_over(&mut part.tables[Dimension::Method as usize]);
         self.types.hand_over(&mut part.tables[Dimension::Type as usize]);
@@ -609,6 +641,14 @@ impl Shard {
 fn is_icp(has: Has, fields: &Fields<'_>) -> bool {
     (has.has_number(Number::Result) && codes::result_class(fields.number(Number::Result)).is_icp())
         || (has.has_number(Number::EntryType) && fields.number(Number::EntryType) == 1)
+}
+
+/// Has an entry a negative size or time, or a code without a name? A number that its format lacks is 0.
+#[inline]
+fn is_odd(has: Has, fields: &Fields<'_>) -> bool {
+    (fields.number(Number::Bytes) | fields.number(Number::Time)) < 0
+        || (has.has_number(Number::Result) && !codes::is_known_result(fields.number(Number::Result)))
+        || (has.has_number(Number::Route) && !codes::is_known_route(fields.number(Number::Route)))
 }
 
 /// What an entry adds to its rows: band, bytes, time (spec/statistics.md 2, N4). Negative sizes and times count as 0.

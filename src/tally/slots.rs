@@ -287,6 +287,11 @@ impl Slots {
         open.seen.clear();
     }
 
+    /// True if what is written to now is in no window any more.
+    pub fn is_late(&self) -> bool {
+        self.is_timed && self.places.get(self.current).is_some_and(|(slot, _)| slot.is_none())
+    }
+
     /// The number of the slot that is written to, for [`Slots::record`].
     #[inline]
     pub fn current(&self) -> u8 {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::merger::snapshot::{Absent, Keys, Memory};
 use crate::merger::{Covered, Large, Node, NodeState, Snapshot, Table};
 use crate::tally::dimension::join;
+use crate::tally::logs::Log;
 use crate::tally::rollup::History;
 use crate::tally::{Counts, Dimension, Entries, Names};
 
@@ -104,8 +105,9 @@ pub(crate) fn node(id: u32, name: &str, state: NodeState, lag: Option<i64>) -> A
         lag,
         last_arrival: STARTED + 500,
         last_entry: STARTED,
-        logs: vec!["visulate: cqtq,ttms".into()],
+        logs: Arc::new(vec![Log::new(b"visulate", Some(2), "cqtq,ttms", true)]),
         rejected: crate::tally::Rejected::default(),
+        quality: crate::merger::quality::Quality::default(),
         counts: counts(10),
     })
 }
@@ -121,7 +123,7 @@ pub(crate) fn snapshot(tick: u64, tables: Vec<Table>) -> Snapshot {
         as_of,
         started: STARTED,
         total,
-        entries: Entries { requests: total.all_requests(), aggregate: 1, icp: 2, bad: 3 },
+        entries: Entries { requests: total.all_requests(), aggregate: 1, icp: 2, bad: 3, uncounted: 0 },
         history: Some(History::default()),
         complete_to: as_of,
         memory: Memory { parts: vec![("workers", 1000), ("merger", 24)], cap: 1 << 28 },

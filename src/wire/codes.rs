@@ -175,6 +175,12 @@ pub fn known_result(code: i64) -> Option<&'static str> {
     (!name.is_empty()).then_some(name)
 }
 
+/// True if a result code has a name.
+#[inline]
+pub fn is_known_result(code: i64) -> bool {
+    known_result(code).is_some()
+}
+
 /// The result code of that printed name.
 pub fn result_by_name(name: &str) -> Option<i64> {
     RESULTS.iter().find(|(_, printed, _)| *printed == name).map(|(code, ..)| i64::from(*code))
@@ -228,6 +234,12 @@ pub fn known_route(code: i64) -> Option<&'static str> {
     })
 }
 
+/// True if a hierarchy route has a name: all digits and small letters are taken.
+#[inline]
+pub fn is_known_route(code: i64) -> bool {
+    u8::try_from(code).is_ok_and(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'z'))
+}
+
 /// True for the routes of class *none*: no other server was asked.
 #[inline]
 pub fn route_is_none(code: i64) -> bool {
@@ -265,6 +277,10 @@ mod tests {
             assert_eq!(route_name(code.into()), name);
         }
         assert_eq!(route_name(-5), "UNKNOWN(-5)");
+        for code in -300..600 {
+            assert_eq!(is_known_route(code), known_route(code).is_some(), "{code}");
+            assert_eq!(is_known_result(code), !result_name(code).starts_with("UNKNOWN("), "{code}");
+        }
         assert!(route_is_none(48) && route_is_none(49) && !route_is_none(50));
     }
 }

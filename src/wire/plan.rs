@@ -390,6 +390,13 @@ fn old_client(step: Step, bytes: &[u8], ints: Ints) -> Option<(Option<[u8; 16]>,
     Some((address_of_text(&bytes[..len]), align8(len + 1)))
 }
 
+/// The symbol of a field list that fills a number.
+pub fn filled_by(field_list: &str, number: Number) -> Option<&'static str> {
+    let names: Vec<String> = field_list.split(',').map(canonical).collect();
+    let (_, symbols) = NUMBERS.into_iter().find(|(filled, _)| *filled == number)?;
+    symbols.iter().map(|(symbol, _)| *symbol).find(|symbol| names.iter().any(|name| name == symbol))
+}
+
 /// A symbol without its slice; the name of a header in lower case.
 pub(super) fn canonical(symbol: &str) -> String {
     let symbol = fields::without_slice(symbol);

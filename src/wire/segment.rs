@@ -152,6 +152,11 @@ impl<'a> Segment<'a> {
         Ok(segment)
     }
 
+    /// Bytes of the whole segment.
+    pub fn byte_count(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Entries that the header claims; a hint only.
     pub fn entry_count(&self) -> u32 {
         self.entry_count

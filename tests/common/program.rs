@@ -50,13 +50,21 @@ impl Program {
 
     /// Status and body of an answer.
     pub fn get(&self, path: &str) -> (u16, String) {
+        let (status, _, body) = self.ask("GET", path, "");
+        (status, body)
+    }
+
+    /// Status, content type and body of the answer to a request with further headers, each with its line's end.
+    pub fn ask(&self, method: &str, path: &str, headers: &str) -> (u16, String, String) {
         let mut stream = TcpStream::connect(self.http).unwrap();
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.http).unwrap();
+        write!(stream, "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n{headers}\r\n", self.http)
+            .unwrap();
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).unwrap();
         let answer = String::from_utf8(answer).unwrap();
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+        let content_type = head.lines().find_map(|line| line.strip_prefix("content-type: ")).unwrap_or_default();
+        (head.split(' ').nth(1).unwrap().parse().unwrap(), content_type.to_owned(), body.to_owned())
     }
 
     /// A good answer.

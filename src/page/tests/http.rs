@@ -56,6 +56,7 @@ fn answers_of_one_tick_agree() {
     assert_eq!(summary["requests"], 175);
     assert_eq!(summary["entries"]["received"], 181);
     assert_eq!(summary["nodes_connected"], 1);
+    assert_eq!(summary["nodes_expected"], 2);
     assert_eq!(summary["uniques"]["site"], serde_json::json!({"count": 3, "exact": true}));
     assert_eq!(summary["rejected"]["secret"]["connections"], 0);
     assert_eq!(top["rows"][0]["key"], "b.example");
@@ -130,7 +131,7 @@ fn what_is_not_kept_is_refused_with_what_is() {
         ("/api/v1/series?window=2h", 400, "24h"),
         ("/api/v1/histogram?of=size", 400, "bytes"),
         ("/api/v1/changes", 400, "/api/v1/top"),
-        ("/api/v1/openapi.json", 400, "/api/v1/top"),
+        ("/api/v1/miss-ratio", 400, "/api/v1/openapi.json"),
         ("/api/v1/entries", 400, "/api/v1/top"),
         ("/api/v1/nothing", 404, "/api/v1/top"),
         ("/api/v1/top/", 404, "/api/v1/top"),

@@ -77,6 +77,7 @@ impl Rig {
                 start: "5f1c".into(),
                 host_name: "edge-eu".into(),
                 secret_is_default: true,
+                expect_nodes: 2,
                 ..Info::default()
             },
             ready: ready.clone(),
