@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::tally::reuse::Curve;
 use crate::tally::rollup::History;
 use crate::tally::{Counts, Dimension, Entries, Measure, Names, Rejected, Window};
 
@@ -44,6 +45,8 @@ pub struct Snapshot {
     pub keys: [(u64, bool); Dimension::COUNT],
     /// What is kept by entry time; `None` with `--statistics base`.
     pub history: Option<History>,
+    /// What the sample of URLs tells; `None` with `--statistics base`.
+    pub reuse: Option<Curve>,
     /// Entry times before this are complete: every connected node that is not idle has sent a newer one, or 12 s have passed.
     pub complete_to: u64,
     /// Tables by [`Dimension`]: small ones always, the others as of the last full tick if they are watched or were asked for.
@@ -100,7 +103,7 @@ pub struct LastRefused {
 /// Memory in use, by part, and the operator's cap (`--memory`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Memory {
-    /// Name of the part (`connections`, `workers`, `merger`, `snapshot`) and its bytes.
+    /// Name of the part (`connections`, `workers`, `merger`, `history`, `sample`, `snapshot`) and its bytes.
     pub parts: Vec<(&'static str, u64)>,
     /// The cap in bytes.
     pub cap: u64,

@@ -10,14 +10,14 @@ use super::State;
 use super::answer::{self, Body, Refusal};
 use super::meters::Limit;
 use super::query::Query;
-use super::{json, json_time};
+use super::{json, json_reuse, json_time};
 use crate::merger::{Snapshot, Stopped, Table, windows};
 use crate::tally::rollup::POINTS_MAX;
 use crate::tally::{Dimension, Window};
 use crate::view::matrix::Tables;
 
 /// The paths that work.
-pub const PATHS: [&str; 7] = [
+pub const PATHS: [&str; 8] = [
     "/api/v1/summary",
     "/api/v1/top",
     "/api/v1/rank",
@@ -25,10 +25,11 @@ pub const PATHS: [&str; 7] = [
     "/api/v1/series",
     "/api/v1/histogram",
     "/api/v1/nodes",
+    "/api/v1/miss-ratio",
 ];
 
 /// The paths of the contract that later versions answer.
-const LATER: [&str; 4] = ["/api/v1/changes", "/api/v1/miss-ratio", "/api/v1/entries", "/api/v1/openapi.json"];
+const LATER: [&str; 3] = ["/api/v1/changes", "/api/v1/entries", "/api/v1/openapi.json"];
 
 /// Most rows of an answer.
 const MOST_ROWS: usize = 100_000;
@@ -112,6 +113,14 @@ pub async fn answer(state: &Arc<State>, path: &str, query: Option<&str>) -> Resu
             let window = Query::parse(query, &[])?.window(kept(&snapshot))?;
             let rows = snapshot.nodes.len();
             computed(state, rows, move || json::nodes(&snapshot, window)).await
+        }
+        "/api/v1/miss-ratio" => {
+            let snapshot = state.handle.snapshot();
+            Query::parse(query, &[])?.window(&[Window::Total])?;
+            if snapshot.reuse.is_none() {
+                return Err(Refusal::bad("URLs are not sampled with --statistics base", PATHS));
+            }
+            computed(state, 0, move || json_reuse::curve(&snapshot)).await
         }
         _ => Err(Refusal::bad(format!("{path} is not part of this version"), PATHS)),
     }

@@ -10,6 +10,7 @@ mod browser;
 mod guard;
 mod hub;
 mod json;
+mod json_reuse;
 mod json_time;
 mod meters;
 mod metrics;

@@ -12,6 +12,7 @@ pub mod link;
 pub mod names;
 pub mod part;
 pub mod rejected;
+pub mod reuse;
 pub mod rollup;
 pub mod shard;
 pub mod slot;

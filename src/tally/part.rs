@@ -1,5 +1,6 @@
 //! Parts: what a worker hands to the merger at a tick. Counts add, so parts may come late, early, and in any order of workers.
 
+use super::reuse::Samples;
 use super::slots::SlotPart;
 use super::{Counts, Dimension, Entries, Rejected};
 
@@ -26,6 +27,8 @@ pub struct Part {
     pub tables: [TablePart; Dimension::COUNT],
     /// By slot of entry time. Methods, types and nodes are rows of `tables`.
     pub slots: Vec<SlotPart>,
+    /// Requests of sampled URLs.
+    pub samples: Samples,
     /// Entries whose clock was ahead.
     pub ahead: u64,
     /// Entries too old for any window.
@@ -109,7 +112,9 @@ impl Part {
         nodes.clear();
         let mut slots = std::mem::take(&mut self.slots);
         slots.clear();
-        *self = Self { worker: self.worker, nodes, tables, slots, ..Self::default() };
+        let mut samples = std::mem::take(&mut self.samples);
+        samples.clear();
+        *self = Self { worker: self.worker, nodes, tables, slots, samples, ..Self::default() };
         for table in &mut self.tables {
             table.keys.clear();
             table.pairs.clear();

@@ -6,6 +6,7 @@ use super::combined::{Combination, Combined};
 use super::counts::{Band, Counts, Entries, Increment};
 use super::part::{NodeUpdate, Part};
 use super::rejected::{Amount, Cause, Rejected};
+use super::reuse::Sampler;
 use super::slots::Slots;
 use super::table::{Aliases, Coded, Keyed, Paired, REFUSED, Seed};
 use crate::wire::codes::{self, Class};
@@ -92,6 +93,7 @@ pub struct Shard {
     changed_nodes: Vec<u32>,
     combined: Combined,
     slots: Slots,
+    sampler: Sampler,
     /// What the current segment has had in the current slot.
     sum: Counts,
     places: Aliases<Place>,
@@ -146,6 +148,7 @@ impl Shard {
             changed_nodes: Vec::new(),
             combined: Combined::new(seed.clone()),
             slots: Slots::default(),
+            sampler: Sampler::new(caps.sampled_urls, seed.clone()),
             sum: Counts::default(),
             places: Aliases::new(seed.clone(), ALIASES.min(cap(Dimension::Host))),
             type_rows: Aliases::new(seed.clone(), ALIASES.min(cap(Dimension::Type))),
@@ -162,7 +165,15 @@ impl Shard {
             Statistics::Base => Slots::of_no_time(),
             Statistics::All => Slots::default(),
         };
+        if statistics == Statistics::Base {
+            self.sample_below(0);
+        }
         self
+    }
+
+    /// Lowers the threshold below which hashes of URLs are sampled; 0: none is.
+    pub fn sample_below(&mut self, threshold: u64) {
+        self.sampler.lower(threshold);
     }
 
     /// Says whose host counts.
@@ -318,6 +329,7 @@ impl Shard {
         }
         let increment = increment(has, fields);
         self.sum.record(&increment);
+        self.sampler.see(has, fields, time, &increment);
         self.look_up(has, fields, increment);
         if self.batch.len() == BATCH {
             self.record_batch();
@@ -486,6 +498,7 @@ impl Shard {
         for (combination, counts) in part.slots.iter().flat_map(|slot| &slot.combinations) {
             self.add(combination, counts);
         }
+        self.sampler.hand_over(&mut part.samples);
         (part.ahead, part.late) = self.slots.take_odd();
         self.results.hand_over(&mut part.tables[Dimension::Result as usize]);
         self.statuses.hand_over(&mut part.tables[Dimension::Status as usize]);
@@ -517,6 +530,7 @@ impl Shard {
             + self.pairs.bytes()
             + self.combined.bytes()
             + self.slots.bytes()
+            + self.sampler.bytes()
             + self.places.bytes()
             + self.type_rows.bytes()
     }

@@ -18,7 +18,7 @@ pub fn authority(url: &[u8]) -> &[u8] {
 }
 
 #[inline]
-fn after_scheme(url: &[u8]) -> &[u8] {
+pub(super) fn after_scheme(url: &[u8]) -> &[u8] {
     if let Some(rest) = url.strip_prefix(b"http://").or_else(|| url.strip_prefix(b"https://")) {
         return rest;
     }

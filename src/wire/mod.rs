@@ -20,4 +20,5 @@ pub mod resync;
 pub mod segment;
 pub mod template;
 pub mod time;
+pub mod url;
 pub mod value;
