@@ -63,7 +63,7 @@ pub enum HostFrom {
 pub enum Statistics {
     /// The tables of what is counted since the start.
     Base,
-    /// Windows too.
+    /// Windows too, and the sample of URLs.
     #[default]
     All,
 }
