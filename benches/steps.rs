@@ -10,8 +10,9 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use naive::Naive;
 use visulate::merger::tables::Tables;
 use visulate::replay::{Input, load};
+use visulate::tally::reuse::{Sampler, Samples};
 use visulate::tally::table::Seed;
-use visulate::tally::{Caps, Dimension, Part, Shard};
+use visulate::tally::{Band, Caps, Dimension, Increment, Part, Shard};
 use visulate::wire::format::Formats;
 use visulate::wire::line::{Line, LineFormats, Lines};
 use visulate::wire::plan::{Fields, Number};
@@ -57,6 +58,29 @@ fn decode(c: &mut Criterion) {
                 }
             }
             assert_eq!((count, bytes), (ENTRIES, 215_790_922));
+        });
+    });
+    // What it takes longer than decoding alone is what the sample costs.
+    group.bench_function("squid entries, and URLs sampled", |b| {
+        let (mut formats, mut sampler) = (Formats::default(), Sampler::new(8192, Seed::default()));
+        let (mut samples, mut fields) = (Samples::default(), Fields::default());
+        // One in 64, as of some hundred thousand URLs.
+        sampler.lower(1 << 58);
+        b.iter(|| {
+            for body in segments(&input) {
+                let segment = Segment::parse(body).unwrap();
+                let format = formats.of(&segment).unwrap();
+                let plan = format.plan(&segment);
+                for entry in segment.entries() {
+                    assert!(plan.read_into(&mut fields, entry.ahead, entry.payload.len()));
+                    let bytes = fields.number(Number::Bytes) as u64;
+                    let increment = Increment { band: Band::Fresh, bytes, origin_bytes: 0, timed: 0, time_ms: 0 };
+                    sampler.see(plan.has(), &fields, entry.time_ms(), &increment);
+                }
+            }
+            samples.clear();
+            sampler.hand_over(&mut samples);
+            assert!(samples.asked.requests > ENTRIES / 2);
         });
     });
     group.finish();

@@ -14,7 +14,7 @@
 //! | room | what it does | uses |
 //! |---|---|---|
 //! | `wire` | bytes to entries and back: frames, segments, decode plans, text lines, printing, codes, hosts and sites | nothing |
-//! | `tally` | entries to numbers: counts, tables, and the parts that workers hand over | `wire` |
+//! | `tally` | entries to numbers: counts, tables, a sample of URLs, and the parts that workers hand over | `wire` |
 //! | `source` | reads collation connections and growing files, a worker a core, and files as blocks; the only io_uring code | `wire`, `tally`, `clock`, `secret` |
 //! | `merger` | adds up all workers' parts on each tick, and publishes a snapshot | `tally`, `clock` |
 //! | `view` | from a snapshot, what one subscription shows, and what changed since | `wire`, `tally`, `merger` |

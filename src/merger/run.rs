@@ -19,6 +19,7 @@ use crate::tally::combined::Combination;
 use crate::tally::door::Door;
 use crate::tally::link::{Far, Link, TickRequest, link};
 use crate::tally::rejected::Amount;
+use crate::tally::reuse::Reuse;
 use crate::tally::rollup::{Rollup, Values};
 use crate::tally::table::{REFUSED, Seed};
 use crate::tally::{Caps, Cause, Counts, Dimension, Entries, Part, Rejected, Statistics};
@@ -89,6 +90,7 @@ impl Merger {
             tables: Tables::new(&config.caps, config.workers, &config.seed, now, config.statistics == Statistics::All),
             rollup: (config.statistics == Statistics::All)
                 .then(|| Rollup::new(config.caps.precision, config.caps.combinations)),
+            reuse: (config.statistics == Statistics::All).then(|| Reuse::new(config.caps.sampled_urls)),
             nodes: Nodes::new(config.workers),
             busy: vec![Busy::default(); config.workers],
             table_bytes: vec![0; config.workers],
@@ -168,6 +170,7 @@ struct Run {
     config: Config,
     tables: Tables,
     rollup: Option<Rollup>,
+    reuse: Option<Reuse>,
     nodes: Nodes,
     busy: Vec<Busy>,
     table_bytes: Vec<u64>,
@@ -237,8 +240,9 @@ impl Run {
         if full {
             self.full_tick = self.tick;
         }
+        let sample_below = self.reuse.as_ref().map_or(0, Reuse::threshold);
         for far in &self.fars {
-            far.ask(TickRequest { tick: self.tick, full_tick: self.full_tick });
+            far.ask(TickRequest { tick: self.tick, full_tick: self.full_tick, sample_below });
         }
         let deadline = Instant::now() + patience;
         while self.pending.iter().filter(|part| part.tick == self.tick).count() < self.fars.len() {
@@ -270,6 +274,9 @@ impl Run {
         if let Some(rollup) = &mut self.rollup {
             rollup.tick(now, nodes.iter().any(|node| node.connections > 0));
         }
+        if let Some(reuse) = &mut self.reuse {
+            reuse.tick(now);
+        }
         let tables = Dimension::ALL.map(|dimension| dimension.is_small().then(|| self.tables.table(dimension)));
         let large = Dimension::ALL.map(|dimension| {
             let watched = self.watched[dimension as usize].load(Ordering::Relaxed) > 0;
@@ -296,12 +303,14 @@ impl Run {
             complete_to: windows::complete_to(&nodes, now),
             nodes,
             history: self.rollup.as_ref().map(Rollup::history),
+            reuse: self.reuse.as_ref().map(|reuse| reuse.curve(now)),
             memory: Memory {
                 parts: vec![
                     ("connections", self.buffer_bytes.iter().sum()),
                     ("workers", self.table_bytes.iter().sum()),
                     ("merger", merger),
                     ("history", self.rollup.as_ref().map_or(0, Rollup::bytes) as u64),
+                    ("sample", self.reuse.as_ref().map_or(0, Reuse::bytes) as u64),
                     ("snapshot", copies),
                 ],
                 cap: self.config.memory,
@@ -321,6 +330,9 @@ impl Run {
         self.sums.ahead += part.ahead;
         self.sums.late += part.late;
         self.tables.add(part);
+        if let Some(reuse) = &mut self.reuse {
+            reuse.add(&part.samples);
+        }
         if let Some(rollup) = &mut self.rollup {
             let row = |dimension, row: Option<u32>| {
                 row.map(|row| self.tables.row(dimension, part.worker, row).unwrap_or(REFUSED))

@@ -11,14 +11,14 @@ use super::answer::{self, Body, Refusal};
 use super::meters::Limit;
 use super::query::{self, Query};
 use super::sheet::{self, Sheet};
-use super::{json, json_nodes, json_time};
+use super::{json, json_nodes, json_reuse, json_time};
 use crate::merger::{Snapshot, Stopped, Whole};
 use crate::tally::rollup::POINTS_MAX;
 use crate::tally::{Dimension, Window};
 use crate::view::matrix::Tables;
 
 /// The paths that work.
-pub const PATHS: [&str; 8] = [
+pub const PATHS: [&str; 9] = [
     "/api/v1/summary",
     "/api/v1/top",
     "/api/v1/rank",
@@ -26,11 +26,12 @@ pub const PATHS: [&str; 8] = [
     "/api/v1/series",
     "/api/v1/histogram",
     "/api/v1/nodes",
+    "/api/v1/miss-ratio",
     "/api/v1/openapi.json",
 ];
 
 /// The paths of the contract that later versions answer.
-const LATER: [&str; 3] = ["/api/v1/changes", "/api/v1/miss-ratio", "/api/v1/entries"];
+const LATER: [&str; 2] = ["/api/v1/changes", "/api/v1/entries"];
 
 /// All paths and answers, as OpenAPI 3.1; `tests/openapi` holds real answers against it.
 const OPENAPI: &[u8] = include_bytes!("openapi.json");
@@ -146,6 +147,14 @@ pub async fn answer(state: &Arc<State>, path: &str, question: Question<'_>) -> R
         "/api/v1/openapi.json" => {
             query::nothing_asked(query)?;
             Ok(answer::answer(StatusCode::OK, JSON, None, OPENAPI))
+        }
+        "/api/v1/miss-ratio" => {
+            let snapshot = state.handle.snapshot();
+            Query::parse(query, &[])?.window(&[Window::Total])?;
+            if snapshot.reuse.is_none() {
+                return Err(Refusal::bad("URLs are not sampled with --statistics base", PATHS));
+            }
+            computed(state, 0, form(Sheet::miss_ratio()), move || json_reuse::curve(&snapshot)).await
         }
         _ => Err(Refusal::bad(format!("{path} is not part of this version"), PATHS)),
     }

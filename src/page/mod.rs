@@ -11,6 +11,7 @@ mod guard;
 mod hub;
 mod json;
 mod json_nodes;
+mod json_reuse;
 mod json_time;
 mod meters;
 mod metrics;

@@ -54,6 +54,11 @@ impl Sheet {
         Self { rows: "cells", columns: [named(&["row", "column"]), numbers()].concat() }
     }
 
+    /// Of `/api/v1/miss-ratio`: its points.
+    pub fn miss_ratio() -> Self {
+        Self { rows: "points", columns: named(&["size_bytes", "hit_ratio", "byte_hit_ratio"]) }
+    }
+
     /// Of `/api/v1/series`.
     pub fn series() -> Self {
         let classes = ["0xx", "1xx", "2xx", "3xx", "4xx", "5xx", "other"].map(|class| format!("statuses.{class}"));

@@ -195,6 +195,7 @@ async fn work<S: Socket>(setup: Setup) {
                     worker.sweep();
                     swept = Instant::now();
                 }
+                worker.sample_below(request.sample_below);
                 if let Some(mut part) = link.spare() {
                     let full = request.full_tick > answered_full;
                     worker.hand_over(&mut part, request.tick, full);
@@ -322,6 +323,10 @@ impl Worker {
         let now = Instant::now();
         self.waiting.borrow_mut().retain(|waiting| waiting.sweep(now, &self.limits));
         self.load.age();
+    }
+
+    fn sample_below(&self, threshold: u64) {
+        self.shared.borrow_mut().shard.sample_below(threshold);
     }
 
     fn hand_over(&self, part: &mut crate::tally::Part, tick: u64, full: bool) {

@@ -18,6 +18,8 @@ pub struct Caps {
     pub precision: u8,
     /// Combinations of small dimensions that are told apart in one bucket of time.
     pub combinations: usize,
+    /// URLs in the sample of reuse: within about 1 % of the true curve with 8192 (SHARDS, figure 6).
+    pub sampled_urls: usize,
 }
 
 /// Bytes that a key may take on average: a table whose keys take more refuses new ones early.
@@ -76,10 +78,10 @@ impl Caps {
         let rows = |bytes: usize, row: usize| {
             Dimension::ALL.map(|dimension| (bytes / 1000 * share(dimension) / row).clamp(ROWS_MIN, ROWS_MAX))
         };
-        let (precision, combinations) = match memory >> 20 {
-            ..128 => (PRECISION - 2, 128),
-            128..256 => (PRECISION - 1, 512),
-            _ => (PRECISION, 1024),
+        let (precision, combinations, sampled_urls) = match memory >> 20 {
+            ..128 => (PRECISION - 2, 128, 2048),
+            128..256 => (PRECISION - 1, 512, 4096),
+            _ => (PRECISION, 1024, 8192),
         };
         Self {
             worker_rows: rows(memory / 10 * 3 / workers, WORKER_ROW),
@@ -91,6 +93,7 @@ impl Caps {
             connection_bytes: memory / 4 / workers,
             precision,
             combinations,
+            sampled_urls,
         }
     }
 }

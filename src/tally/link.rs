@@ -20,6 +20,8 @@ pub struct TickRequest {
     pub tick: u64,
     /// The number of the newest full tick: a worker that has not answered it hands over the large dimensions too.
     pub full_tick: u64,
+    /// URLs whose hash is below it are sampled from now on.
+    pub sample_below: u64,
 }
 
 /// The worker's end.

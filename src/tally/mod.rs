@@ -17,6 +17,7 @@ pub mod names;
 pub mod part;
 pub mod quality;
 pub mod rejected;
+pub mod reuse;
 pub mod rollup;
 pub mod rules;
 pub mod shard;

@@ -2,6 +2,7 @@
 
 use super::logs::Log;
 use super::quality::{Examples, Lags, Received};
+use super::reuse::Samples;
 use super::slots::SlotPart;
 use super::slotted::{Delta, Lost};
 use super::windowed::{Loss, Slot};
@@ -36,6 +37,8 @@ pub struct Part {
     pub crowded: u64,
     /// By slot of entry time. Methods, types and nodes are rows of `tables`.
     pub slots: Vec<SlotPart>,
+    /// Requests of sampled URLs.
+    pub samples: Samples,
     /// Entries whose clock was ahead.
     pub ahead: u64,
     /// Entries too old for any window.
@@ -182,7 +185,9 @@ impl Part {
         slots.clear();
         let (large, mut lanes) = (std::mem::take(&mut self.large), std::mem::take(&mut self.lanes));
         lanes.clear();
-        *self = Self { worker: self.worker, nodes, tables, slots, large, lanes, ..Self::default() };
+        let mut samples = std::mem::take(&mut self.samples);
+        samples.clear();
+        *self = Self { worker: self.worker, nodes, tables, slots, large, lanes, samples, ..Self::default() };
         self.large.iter_mut().for_each(LargePart::clear);
         for table in &mut self.tables {
             table.keys.clear();

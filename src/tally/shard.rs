@@ -9,6 +9,7 @@ use super::logs::Log;
 use super::part::{NodeUpdate, Part};
 use super::quality::{Examples, Received, Times};
 use super::rejected::{Amount, Cause, Rejected};
+use super::reuse::Sampler;
 use super::rules::{HostFrom, Rules};
 use super::slots::Slots;
 use super::table::{Aliases, Coded, Keyed, REFUSED, Seed};
@@ -55,7 +56,7 @@ const LOG_NAME_MAX: usize = 512;
 pub enum Statistics {
     /// The tables of what is counted since the start.
     Base,
-    /// Windows too.
+    /// Windows too, and the sample of URLs.
     #[default]
     All,
 }
@@ -87,6 +88,7 @@ pub struct Shard {
     combined: Combined,
     slots: Slots,
     is_timed: bool,
+    sampler: Sampler,
     /// What the current segment has had in the current slot.
     sum: Counts,
     /// What came of the node at hand since the last arrival, and what was odd in it.
@@ -143,6 +145,7 @@ impl Shard {
             combined: Combined::new(seed.clone()),
             slots: Slots::default(),
             is_timed: true,
+            sampler: Sampler::new(caps.sampled_urls, seed.clone()),
             sum: Counts::default(),
             received: Received::default(),
             examples: Examples::default(),
@@ -163,8 +166,14 @@ impl Shard {
         self.is_timed = statistics == Statistics::All;
         if !self.is_timed {
             self.large.keep_base();
+            self.sample_below(0);
         }
         self
+    }
+
+    /// Lowers the threshold below which hashes of URLs are sampled; 0: none is.
+    pub fn sample_below(&mut self, threshold: u64) {
+        self.sampler.lower(threshold);
     }
 
     /// Says what counts.
@@ -355,6 +364,7 @@ impl Shard {
         }
         let increment = increment(has, fields);
         self.sum.record(&increment);
+        self.sampler.see(has, fields, time, &increment);
         self.look_up(has, fields, increment, node);
         if self.batch.len() == BATCH {
             self.record_batch();
@@ -602,6 +612,7 @@ impl Shard {
         for (combination, counts) in part.slots.iter().flat_map(|slot| &slot.combinations) {
             self.add(combination, counts);
         }
+        self.sampler.hand_over(&mut part.samples);
         (part.ahead, part.late) = self.slots.take_odd();
         self.results.hand_over(&mut part.tables[Dimension::Result as usize]);
         self.statuses.hand_over(&mut part.tables[Dimension::Status as usize]);
@@ -631,6 +642,7 @@ impl Shard {
             + self.large.bytes()
             + self.combined.bytes()
             + self.slots.bytes()
+            + self.sampler.bytes()
             + self.places.bytes()
             + self.type_rows.bytes()
     }
