@@ -5,10 +5,9 @@ use std::collections::HashMap;
 use foldhash::fast::RandomState;
 
 use super::snapshot::{Keys, RawKey, Table};
-use crate::tally::dimension::join;
+use crate::tally::derived::derive;
 use crate::tally::windowed::Scales;
 use crate::tally::{Counts, Dimension, Names};
-use crate::wire::{host, url};
 
 /// The table of `dimension`, which is made of `of`'s. Where that lacks keys, all of these may be of one key here: the bound of every row
 /// is what is in no row.
@@ -39,26 +38,6 @@ pub fn table(of: &Table, dimension: Dimension) -> Table {
         errors,
         absent: Vec::new(),
         ..of.clone()
-    }
-}
-
-fn derive(dimension: Dimension, raw: &[u8], key: &mut Vec<u8>) {
-    key.clear();
-    match dimension {
-        Dimension::Network => {
-            key.extend_from_slice(raw);
-            // IPv4 addresses are mapped: ten zeros, two 255s.
-            let is_v4 = raw.len() == 16 && raw[..10] == [0; 10] && raw[10..12] == [255; 2];
-            let kept = if is_v4 { 15 } else { 6 };
-            key.iter_mut().skip(kept).for_each(|byte| *byte = 0);
-        }
-        Dimension::Scheme => key.extend_from_slice(url::scheme(raw)),
-        Dimension::SiteUrl => {
-            let mut name = Vec::new();
-            host::host_into(host::authority(raw), &mut name);
-            join([host::site(&name), raw], key);
-        }
-        _ => key.extend_from_slice(raw),
     }
 }
 

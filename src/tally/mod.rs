@@ -5,6 +5,7 @@
 pub mod caps;
 pub mod combined;
 pub mod counts;
+pub mod derived;
 pub mod dimension;
 pub mod door;
 pub mod histogram;
