@@ -24,8 +24,15 @@ pub struct Larges {
     is_timed: bool,
     /// The copies that snapshots share, until the next full tick.
     copies: Vec<Option<Arc<Large>>>,
-    rows: Vec<Vec<Row>>,
+    room: Room,
     key: Vec<u8>,
+}
+
+/// Room that is used again.
+#[derive(Debug, Default)]
+struct Room {
+    order: Vec<u32>,
+    rows: Vec<Row>,
 }
 
 impl Larges {
@@ -44,7 +51,7 @@ impl Larges {
             water: caps.water,
             is_timed,
             copies: Dimension::LARGE.map(|_| None).into_iter().collect(),
-            rows: Vec::new(),
+            room: Room::default(),
             key: Vec::new(),
         }
     }
@@ -90,7 +97,7 @@ impl Larges {
                     levels.learn(part.worker, &self.key, hash(&self.key));
                 }
             }
-            add(levels, part.worker, large, &part.lanes, &mut self.rows);
+            add(levels, part.worker, large, &part.lanes, &mut self.room);
             levels.gave_up(large.dropped, part.crowded);
         }
     }
@@ -152,18 +159,26 @@ impl Either<'_> {
 }
 
 /// Adds what a worker had in each slot of one dimension.
-fn add(levels: &mut Levels, worker: usize, part: &LargePart, slots: &[Slot], rows: &mut Vec<Vec<Row>>) {
-    if rows.len() < slots.len() {
-        rows.resize(slots.len(), Vec::new());
-    }
-    let mut errors = part.errors.iter().peekable();
-    for (delta, number) in part.deltas.iter().zip(0..) {
-        let error = errors.next_if(|(with, _)| *with == number).map_or(Loss::NONE, |(_, error)| *error);
-        if let Some(rows) = rows.get_mut(delta.slot as usize) {
-            rows.push(Row { id: levels.id(worker, delta.row), counts: delta.counts, error });
-        }
-    }
-    for ((number, slot), rows) in slots.iter().enumerate().zip(rows) {
+fn add(levels: &mut Levels, worker: usize, part: &LargePart, slots: &[Slot], room: &mut Room) {
+    let Room { order, rows } = room;
+    order.clear();
+    order.extend(0..part.deltas.len() as u32);
+    // Of most parts, all but a few are of two or three slots.
+    order.sort_by_key(|&number| part.deltas[number as usize].slot);
+    let error = |number: u32| {
+        let found = part.errors.binary_search_by_key(&number, |(with, _)| *with);
+        found.map_or(Loss::NONE, |at| part.errors[at].1)
+    };
+    let mut rest = &order[..];
+    for (number, slot) in slots.iter().enumerate() {
+        let end = rest.partition_point(|&delta| part.deltas[delta as usize].slot as usize == number);
+        let (of_slot, others) = rest.split_at(end);
+        rest = others;
+        rows.clear();
+        rows.extend(of_slot.iter().map(|&number| {
+            let delta = &part.deltas[number as usize];
+            Row { id: levels.id(worker, delta.row), counts: delta.counts, error: error(number) }
+        }));
         let lost = part.lost.get(number).copied().unwrap_or_default();
         if !rows.is_empty() || lost != Lost::default() {
             levels.add(*slot, rows, &lost.rest, &lost.absent);
