@@ -3,6 +3,7 @@
 //! Pure: nothing here knows where entries came from, what time it is, or who will look.
 
 pub mod caps;
+pub mod classify;
 pub mod combined;
 pub mod counts;
 pub mod derived;

@@ -2,8 +2,9 @@
 
 use super::Dimension;
 use super::caps::Caps;
+use super::classify::{increment, is_icp, is_odd};
 use super::combined::{Combination, Combined};
-use super::counts::{Band, Counts, Entries, Increment};
+use super::counts::{Counts, Entries, Increment};
 use super::large::{LargeTables, LastText, Rows};
 use super::logs::Log;
 use super::part::{NodeUpdate, Part};
@@ -14,7 +15,7 @@ use super::rules::{HostFrom, Rules};
 use super::slots::Slots;
 use super::table::{Aliases, Coded, Keyed, REFUSED, Seed};
 use super::windowed::Slot;
-use crate::wire::codes::{self, Class};
+use crate::wire::codes;
 use crate::wire::format::Format;
 use crate::wire::host;
 use crate::wire::line::{Line, LinePlan};
@@ -645,58 +646,6 @@ impl Shard {
             + self.sampler.bytes()
             + self.places.bytes()
             + self.type_rows.bytes()
-    }
-}
-
-/// Inter-cache entries are no requests.
-#[inline]
-fn is_icp(has: Has, fields: &Fields<'_>) -> bool {
-    (has.has_number(Number::Result) && codes::result_class(fields.number(Number::Result)).is_icp())
-        || (has.has_number(Number::EntryType) && fields.number(Number::EntryType) == 1)
-}
-
-/// Has an entry a negative size or time, or a code without a name? A number that its format lacks is 0.
-#[inline]
-fn is_odd(has: Has, fields: &Fields<'_>) -> bool {
-    (fields.number(Number::Bytes) | fields.number(Number::Time)) < 0
-        || (has.has_number(Number::Result) && !codes::is_known_result(fields.number(Number::Result)))
-        || (has.has_number(Number::Route) && !codes::is_known_route(fields.number(Number::Route)))
-}
-
-/// What an entry adds to its rows: band, bytes, time (spec/statistics.md 2, N4). Negative sizes and times count as 0.
-#[inline]
-fn increment(has: Has, fields: &Fields<'_>) -> Increment {
-    let bytes = fields.number(Number::Bytes).max(0) as u64;
-    let (band, from_origin) = if has.has_number(Number::Result) { band(has, fields) } else { (Band::Unknown, false) };
-    let origin_bytes = match (has.has_number(Number::OriginBytes), from_origin) {
-        (true, _) => fields.number(Number::OriginBytes).max(0) as u64,
-        (false, true) => bytes,
-        (false, false) => 0,
-    };
-    let timed = u64::from(has.has_number(Number::Time));
-    Increment { band, bytes, origin_bytes, timed, time_ms: fields.number(Number::Time).max(0) as u64 }
-}
-
-/// The band of an entry with a result code, and whether its bytes came from an origin.
-#[inline]
-fn band(has: Has, fields: &Fields<'_>) -> (Band, bool) {
-    use Class::{
-        Denied, ErrorClientGone, ErrorClientRequest, ErrorConnect, ErrorDns, ErrorProxy, ErrorServer, ErrorTimeout,
-        HitCollapsed, HitConditional, HitDisk, HitMemory, HitRedirect, HitRevalidated, HitStaleOnError,
-    };
-    let class = codes::result_class(fields.number(Number::Result));
-    match class {
-        // The same code is logged when the proxy validated with the server first.
-        HitConditional if has.has_number(Number::Route) && !codes::route_is_none(fields.number(Number::Route)) => {
-            (Band::Refresh, false)
-        }
-        HitDisk | HitMemory | HitCollapsed | HitConditional | HitRedirect => (Band::Fresh, false),
-        HitRevalidated | HitStaleOnError => (Band::Refresh, false),
-        ErrorServer | ErrorTimeout => (Band::Error, true),
-        Denied | ErrorClientRequest | ErrorConnect | ErrorDns | ErrorProxy => (Band::Error, false),
-        _ if class.is_miss() && (500..600).contains(&fields.number(Number::Status)) => (Band::Error, true),
-        ErrorClientGone => (Band::Miss, false),
-        _ => (Band::Miss, class.is_miss()),
     }
 }
 

@@ -464,3 +464,6 @@ fn hash_pair(seed: &Seed, [a, b]: [u32; 2]) -> u64 {
     hasher.write_u64(u64::from(a) << 32 | u64::from(b));
     hasher.finish()
 }
+
+#[cfg(test)]
+mod tests;

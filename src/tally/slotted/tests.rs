@@ -1,0 +1,119 @@
+//! Pairs and their two tables against a plain recount, however small the tables are.
+
+use std::collections::HashMap;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::tally::Measure;
+use crate::tally::counts::Band;
+
+/// Slots that entries are of; more than there are lanes.
+const SLOTS: u32 = 12;
+
+#[derive(Debug)]
+struct Trio {
+    first: Slotted,
+    second: Slotted,
+    pairs: Paired,
+    knife: Knife,
+    lanes: [u32; LANES],
+}
+
+impl Trio {
+    fn new(cap: usize) -> Self {
+        let seed = Seed::default();
+        Self {
+            first: Slotted::new(seed.clone(), cap),
+            second: Slotted::new(seed.clone(), cap),
+            pairs: Paired::new(seed, cap),
+            knife: Knife::default(),
+            lanes: [u32::MAX; LANES],
+        }
+    }
+
+    fn record(&mut self, slot: u32, keys: [u8; 2], entry: &Increment) {
+        let lane = slot as usize % LANES;
+        if self.lanes[lane] != slot {
+            self.lanes[lane] = slot;
+            self.first.enter(lane as u8, slot);
+            self.second.enter(lane as u8, slot);
+            self.pairs.enter(lane as u8, slot);
+        }
+        let rows = [self.first.row(&[keys[0]]), self.second.row(&[keys[1]])];
+        let pair = self.pairs.row(rows);
+        self.first.record(rows[0], lane as u8, entry);
+        self.second.record(rows[1], lane as u8, entry);
+        self.pairs.record(pair, lane as u8, entry);
+        if self.first.is_full() || self.second.is_full() || self.pairs.is_full() {
+            let maps = [self.first.cut(&mut self.knife), self.second.cut(&mut self.knife)];
+            self.pairs.cut([Some(&maps[0]), Some(&maps[1])], &mut self.knife);
+        }
+    }
+}
+
+type Truth = HashMap<(u32, Vec<u8>), Counts>;
+
+/// Holds a part against the truth: rows and rest are the total of each slot, and every key is within its bound.
+fn check(part: &LargePart, keys: &[Vec<u8>], mut truth: Truth) -> Result<(), TestCaseError> {
+    let lost = |slot: u32| part.lost.get(slot as usize).copied().unwrap_or_default();
+    let mut sums: HashMap<u32, Counts> = (0..SLOTS).map(|slot| (slot, lost(slot).rest)).collect();
+    let mut totals: HashMap<u32, Counts> = HashMap::new();
+    truth.iter().for_each(|((slot, _), counts)| totals.entry(*slot).or_default().merge(counts));
+    for (delta, number) in part.deltas.iter().zip(0..) {
+        sums.entry(delta.slot).or_default().merge(&delta.counts);
+        let error = part.errors.iter().find(|(with, _)| *with == number).map_or(Loss::NONE, |(_, error)| *error);
+        let real = truth.remove(&(delta.slot, keys[delta.row as usize].clone()));
+        let real = real.ok_or_else(|| TestCaseError::fail("a key that never was in this slot, or twice"))?;
+        for measure in Loss::MEASURES {
+            let (count, real) = (delta.counts.measure(measure), real.measure(measure));
+            prop_assert!(count <= real && real <= count + error.measure(measure), "{measure:?}: {real}, {delta:?}");
+        }
+    }
+    for ((slot, _), counts) in truth {
+        for measure in Loss::MEASURES {
+            prop_assert!(counts.measure(measure) <= lost(slot).absent.measure(measure), "{measure:?} of slot {slot}");
+        }
+    }
+    for (slot, total) in totals {
+        prop_assert_eq!(sums[&slot], total, "slot {}", slot);
+        prop_assert_eq!(sums[&slot].measure(Measure::Requests), total.all_requests());
+    }
+    Ok(())
+}
+
+proptest! {
+    #[test]
+    fn pairs_and_their_tables_add_up_and_keep_their_bounds_through_cuts(
+        entries in prop::collection::vec((0..SLOTS, 0..40_u8, 0..40_u8, 1..1000_u64), 1..600),
+        cap in prop::sample::select(vec![8_usize, 30, 1000]),
+    ) {
+        let mut trio = Trio::new(cap);
+        let mut truths = [Truth::new(), Truth::new(), Truth::new()];
+        for (slot, a, b, bytes) in entries {
+            let band = if bytes % 7 == 0 { Band::Error } else { Band::Miss };
+            let entry = Increment { band, bytes, origin_bytes: bytes / 2, timed: 1, time_ms: bytes % 50 };
+            for (truth, key) in truths.iter_mut().zip([vec![a], vec![b], vec![a, b]]) {
+                truth.entry((slot, key)).or_default().record(&entry);
+            }
+            trio.record(slot, [a, b], &entry);
+        }
+        let mut parts = [LargePart::default(), LargePart::default(), LargePart::default()];
+        trio.first.hand_over(&mut parts[0]);
+        trio.second.hand_over(&mut parts[1]);
+        trio.pairs.hand_over(&mut parts[2]);
+        let [first, second] = [0, 1].map(|at| parts[at].keys.iter().map(<[u8]>::to_vec).collect::<Vec<_>>());
+        let pairs: Vec<Vec<u8>> =
+            parts[2].pairs.iter().map(|&[a, b]| [&first[a as usize][..], &second[b as usize]].concat()).collect();
+        if cap == 1000 {
+            prop_assert!(parts.iter().all(|part| part.lost.is_empty() && part.errors.is_empty() && !part.restarts));
+        }
+        for ((part, keys), truth) in parts.iter().zip([first, second, pairs]).zip(truths) {
+            check(part, &keys, truth)?;
+        }
+        // What was handed over is gone, and rows are found again.
+        let mut part = LargePart::default();
+        trio.first.hand_over(&mut part);
+        prop_assert!(part.deltas.is_empty() && part.keys.iter().next().is_none());
+    }
+}
