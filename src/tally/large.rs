@@ -186,11 +186,16 @@ impl LargeTables {
     pub fn cut(&mut self, total: &Counts) {
         self.knife.scales = Scales::of(total);
         let knife = &mut self.knife;
-        let maps: Vec<Vec<u32>> = self.keyed.iter_mut().map(|table| table.cut(knife)).collect();
-        let map = |dimension| maps.get(dimension as usize).map(Vec::as_slice);
+        // Only those that are full: the others, and the rows that are known of them, stay as they are.
+        let maps: Vec<Option<Vec<u32>>> =
+            self.keyed.iter_mut().map(|table| table.is_full().then(|| table.cut(knife))).collect();
+        let map = |dimension: Dimension| maps.get(dimension as usize).and_then(Option::as_deref);
         for (number, table) in self.paired.iter_mut().enumerate() {
             let Kind::Pair([first, second]) = Dimension::LARGE[KEYED + number].kind() else { continue };
-            table.cut([map(first), map(second)], knife);
+            let maps = [map(first), map(second)];
+            if table.is_full() || maps.iter().any(Option::is_some) {
+                table.cut(maps, knife);
+            }
         }
     }
 
