@@ -97,7 +97,7 @@ impl Larges {
                     levels.learn(part.worker, &self.key, hash(&self.key));
                 }
             }
-            add(levels, part.worker, large, &part.lanes, &mut self.room);
+            add(levels, part.worker, large, &part.large_slots, &mut self.room);
             levels.gave_up(large.dropped, part.crowded);
         }
     }

@@ -1,11 +1,11 @@
-//! A worker's tables of large dimensions: the rows of a transaction in each, and how they share lanes and room.
+//! A worker's tables of large dimensions: the rows of a transaction in each, and how they share slots and room.
 
 use super::Dimension;
 use super::caps::Caps;
 use super::counts::{Counts, Increment};
 use super::dimension::Kind;
-use super::lanes::Lanes;
 use super::part::Part;
+use super::slot_numbers::SlotNumbers;
 use super::slotted::{Knife, Paired, Slotted};
 use super::table::{REFUSED, Seed};
 use super::windowed::{Scales, Slot};
@@ -32,13 +32,13 @@ pub struct Rows {
     pub node: u32,
     /// The status.
     pub status: u32,
-    /// Where they are counted.
-    pub lane: u8,
+    /// Number of the slot that they are counted in.
+    pub slot: u32,
 }
 
 impl Rows {
     /// No rows yet.
-    pub const NONE: Self = Self { keyed: [REFUSED; KEYED], node: REFUSED, status: REFUSED, lane: 0 };
+    pub const NONE: Self = Self { keyed: [REFUSED; KEYED], node: REFUSED, status: REFUSED, slot: 0 };
 
     fn pair(&self, pair: usize) -> [u32; 2] {
         let [client, site] = [self.keyed[Dimension::Client as usize], self.keyed[Dimension::Site as usize]];
@@ -86,7 +86,7 @@ pub struct LargeTables {
     paired: [Paired; PAIRED],
     /// How many of each are in use.
     used: (usize, usize),
-    lanes: Lanes,
+    slots: SlotNumbers,
     knife: Knife,
     pair_rows: Vec<u32>,
 }
@@ -99,7 +99,7 @@ impl LargeTables {
             keyed: std::array::from_fn(|number| Slotted::new(seed.clone(), cap(number))),
             paired: std::array::from_fn(|number| Paired::new(seed.clone(), cap(KEYED + number))),
             used: (KEYED, PAIRED),
-            lanes: Lanes::default(),
+            slots: SlotNumbers::default(),
             knife: Knife::default(),
             pair_rows: Vec::new(),
         }
@@ -127,21 +127,15 @@ impl LargeTables {
         self.keyed[0].hash(key)
     }
 
-    /// The lane of the slot that was gone to last.
+    /// The number of the slot that was gone to last.
     #[inline]
-    pub fn lane(&self) -> u8 {
-        self.lanes.current()
+    pub fn slot(&self) -> u32 {
+        self.slots.current()
     }
 
-    /// Goes to a slot. `Some` if that takes a lane away: then all entries have to be counted, and [`LargeTables::move_lane`] called with it.
-    pub fn enter(&mut self, slot: Slot) -> Option<(u8, u32)> {
-        self.lanes.enter(slot)
-    }
-
-    /// A lane is another slot's from now on; all entries before are counted.
-    pub fn move_lane(&mut self, lane: u8, number: u32) {
-        self.keyed[..self.used.0].iter_mut().for_each(|table| table.enter(lane, number));
-        self.paired[..self.used.1].iter_mut().for_each(|table| table.enter(lane, number));
+    /// Goes to a slot.
+    pub fn enter(&mut self, slot: Slot) {
+        self.slots.enter(slot);
     }
 
     /// Counts transactions, table by table, so that the cache misses of many overlap.
@@ -153,25 +147,24 @@ impl LargeTables {
                 self.pair_rows.push(if pair.contains(&REFUSED) { REFUSED } else { table.row(pair) });
             }
             for ((rows, increment), &row) in batch.clone().zip(&self.pair_rows) {
-                table.record(row, rows.lane, increment);
+                table.record(row, rows.slot, increment);
             }
         }
         for (number, table) in self.keyed[..self.used.0].iter_mut().enumerate() {
             for (rows, increment) in batch.clone() {
                 let row = rows.keyed[number];
                 if row != REFUSED {
-                    table.record(row, rows.lane, increment);
+                    table.record(row, rows.slot, increment);
                 }
             }
         }
     }
 
-    /// Counts many entries of the current lane at once.
+    /// Counts many entries of the slot that was gone to last at once.
     pub fn merge(&mut self, dimension: Dimension, key: &[u8], counts: &Counts) {
         if self.has(dimension) {
-            let lane = self.lanes.current();
             let row = self.row(dimension, key);
-            self.keyed[dimension as usize].merge(row, lane, counts);
+            self.keyed[dimension as usize].merge(row, self.slots.current(), counts);
         }
     }
 
@@ -201,7 +194,7 @@ impl LargeTables {
 
     /// Moves what is new and what was counted into `part`, which is empty.
     pub fn hand_over(&mut self, part: &mut Part) {
-        part.crowded = self.lanes.hand_over(&mut part.lanes);
+        part.crowded = self.slots.hand_over(&mut part.large_slots);
         for (number, dimension) in Dimension::LARGE.into_iter().enumerate() {
             let large = &mut part.large[dimension as usize];
             match number.checked_sub(KEYED) {

@@ -32,7 +32,7 @@ pub struct Part {
     /// By [`Dimension`], large ones.
     pub large: [LargePart; Dimension::COUNT],
     /// Slots of the large ones, by number.
-    pub lanes: Vec<Slot>,
+    pub large_slots: Vec<Slot>,
     /// How many times entries of the large ones went to no slot, for want of them.
     pub crowded: u64,
     /// By slot of entry time. Methods, types and nodes are rows of `tables`.
@@ -183,11 +183,11 @@ impl Part {
         nodes.clear();
         let mut slots = std::mem::take(&mut self.slots);
         slots.clear();
-        let (large, mut lanes) = (std::mem::take(&mut self.large), std::mem::take(&mut self.lanes));
-        lanes.clear();
+        let (large, mut large_slots) = (std::mem::take(&mut self.large), std::mem::take(&mut self.large_slots));
+        large_slots.clear();
         let mut samples = std::mem::take(&mut self.samples);
         samples.clear();
-        *self = Self { worker: self.worker, nodes, tables, slots, large, lanes, samples, ..Self::default() };
+        *self = Self { worker: self.worker, nodes, tables, slots, large, large_slots, samples, ..Self::default() };
         self.large.iter_mut().for_each(LargePart::clear);
         for table in &mut self.tables {
             table.keys.clear();

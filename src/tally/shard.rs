@@ -358,7 +358,7 @@ impl Shard {
                 self.record_batch();
                 self.slots.open(|number| self.combined.combination(number));
             }
-            self.enter_lane(time);
+            self.large.enter(if self.is_timed { self.slots.keyed(time) } else { Slot::START });
         }
         if is_odd(has, fields) {
             self.odd(has, fields);
@@ -369,15 +369,6 @@ impl Shard {
         self.look_up(has, fields, increment, node);
         if self.batch.len() == BATCH {
             self.record_batch();
-        }
-    }
-
-    /// Goes to the lane of an entry of that time.
-    fn enter_lane(&mut self, time: u64) {
-        let slot = if self.is_timed { self.slots.keyed(time) } else { Slot::START };
-        if let Some((lane, number)) = self.large.enter(slot) {
-            self.record_batch();
-            self.large.move_lane(lane, number);
         }
     }
 
@@ -466,7 +457,7 @@ impl Shard {
         if number.is_none() {
             self.one_by_one(&combination, &increment);
         }
-        let mut rows = Rows { node, lane: self.large.lane(), ..Rows::NONE };
+        let mut rows = Rows { node, slot: self.large.slot(), ..Rows::NONE };
         rows.status = combination.status.and_then(|code| u32::try_from(code).ok()).unwrap_or(REFUSED);
         let Place { host, site } = self.place(has, fields);
         rows.keyed[Dimension::Host as usize] = host;
@@ -629,7 +620,7 @@ impl Shard {
         self.types.hand_over(&mut part.tables[Dimension::Type as usize]);
         if full {
             self.large.hand_over(part);
-            // The next entry goes to a lane anew.
+            // Slots have new numbers: the next entry has to go to its own anew.
             self.slots.leave();
         }
     }

@@ -1,20 +1,26 @@
 //! A worker's tables of large dimensions: key to dense row, and for each row what it had in each slot of entry time since the last part.
 //!
 //! Rows stay when they are handed over, so that a known key costs no allocation and its name is sent once. A row's counts in a slot are a
-//! *delta*; it is found through the slot's lane. A full table keeps the heaviest half of its deltas and the rows of these; what is dropped
-//! stays in its slot's total, and bounds what any key without a row there can have had (guide/windows.md 2).
+//! *delta*. Each row has a few lanes, and slots take them in turn: Traffic Server's buffers hold about five seconds, so that the three or
+//! four slots of two seconds that are written to at once have lanes of their own, and their deltas are found without a look-up.
+//!
+//! A full table keeps the heaviest half of its deltas and the rows of these; what is dropped stays in its slot's total, and bounds what any
+//! key without a row there can have had (guide/windows.md 2).
 
 use std::hash::{BuildHasher, Hasher};
 
-use hashbrown::HashTable;
+use foldhash::fast::FixedState;
+use hashbrown::{HashMap, HashTable};
 
 use super::Counts;
 use super::caps::{KEY_BYTES, KEY_MAX};
 use super::counts::Increment;
-use super::lanes::LANES;
 use super::part::LargePart;
 use super::table::{Arena, REFUSED, Seed, cut, hash};
 use super::windowed::{Chooser, Loss, Scales};
+
+/// Lanes of a row; a slot's is its number in the part by this.
+const LANES: usize = 8;
 
 /// Rows that may come while a table is full already.
 const OVER: usize = 64;
@@ -54,10 +60,10 @@ pub struct Knife {
 /// Deltas of all rows.
 #[derive(Clone, Debug)]
 struct Rows {
-    /// By row, then lane: one more than the number of the delta, or 0. Lanes of a row lie in one half of a cache line.
+    /// By row, then lane: one more than the number of the delta that it had there last, or 0. They lie in one half of a cache line.
     lanes: Vec<[u32; LANES]>,
-    /// Number of the slot of each lane.
-    slots: [u32; LANES],
+    /// Deltas that lost their lane to a later slot's: by row and slot, their numbers.
+    displaced: HashMap<(u32, u32), u32, FixedState>,
     deltas: Vec<Delta>,
     /// The most that a delta may have missed, for those that may have; by rising number.
     errors: Vec<(u32, Loss)>,
@@ -73,7 +79,7 @@ impl Rows {
         Self {
             cap,
             lanes: Vec::new(),
-            slots: [0; LANES],
+            displaced: HashMap::default(),
             deltas: Vec::new(),
             errors: Vec::new(),
             lost: Vec::new(),
@@ -81,14 +87,28 @@ impl Rows {
         }
     }
 
-    /// The delta of a row in a lane; `None` without a row.
+    /// The delta of a row in a slot of the part; `None` without a row.
     #[inline]
-    fn delta(&mut self, row: u32, lane: u8) -> Option<&mut Delta> {
-        let lanes = self.lanes.get(row as usize)?;
-        match lanes[usize::from(lane) % LANES] {
-            0 => self.new_delta(row, lane),
-            number => self.deltas.get_mut(number as usize - 1),
+    fn delta(&mut self, row: u32, slot: u32) -> Option<&mut Delta> {
+        let number = self.lanes.get(row as usize)?[slot as usize % LANES];
+        let is_here = self.deltas.get(number.wrapping_sub(1) as usize).is_some_and(|delta| delta.slot == slot);
+        let at = if is_here { number - 1 } else { self.turn(row, slot) };
+        self.deltas.get_mut(at as usize)
+    }
+
+    /// Gives a row's lane to another slot, whose delta is made if there is none; gives its number.
+    #[inline(never)]
+    fn turn(&mut self, row: u32, slot: u32) -> u32 {
+        let before = self.lanes[row as usize][slot as usize % LANES];
+        // Without a delta before it in the lane, none of this slot can have been displaced.
+        let mut known = None;
+        if before > 0 {
+            known = self.displaced.remove(&(row, slot));
+            self.displaced.insert((row, self.deltas[before as usize - 1].slot), before - 1);
         }
+        let at = known.unwrap_or_else(|| self.new_delta(row, slot));
+        self.lanes[row as usize][slot as usize % LANES] = at + 1;
+        at
     }
 
     fn new_row(&mut self) {
@@ -96,39 +116,24 @@ impl Rows {
         self.lanes.push([0; LANES]);
     }
 
-    #[inline(never)]
-    fn new_delta(&mut self, row: u32, lane: u8) -> Option<&mut Delta> {
-        let lane = usize::from(lane) % LANES;
-        let (slot, number) = (self.slots[lane], self.deltas.len() as u32);
+    fn new_delta(&mut self, row: u32, slot: u32) -> u32 {
+        let number = self.deltas.len() as u32;
         if let Some(lost) = self.lost.get(slot as usize)
             && !lost.absent.is_none()
         {
             self.errors.push((number, lost.absent));
         }
-        self.lanes[row as usize][lane] = number + 1;
         make_room(&mut self.deltas, self.cap);
         self.deltas.push(Delta { counts: Counts::default(), row, slot });
-        self.deltas.last_mut()
+        number
     }
 
     /// Counts for no row: for one key any number of times, so that losses add up.
     #[cold]
-    fn lose(&mut self, lane: u8, counts: &Counts) {
-        let lost = lost_of(&mut self.lost, self.slots[usize::from(lane) % LANES]);
+    fn lose(&mut self, slot: u32, counts: &Counts) {
+        let lost = lost_of(&mut self.lost, slot);
         lost.rest.merge(counts);
         lost.absent = lost.absent.plus(&Scales::default().loss(counts));
-    }
-
-    fn enter(&mut self, lane: u8, slot: u32) {
-        let lane = usize::from(lane) % LANES;
-        let before = std::mem::replace(&mut self.slots[lane], slot);
-        for delta in self.deltas.iter().filter(|delta| delta.slot == before) {
-            self.lanes[delta.row as usize][lane] = 0;
-        }
-        // A slot that comes back goes on where it was: a row has at most one delta of it.
-        for (delta, number) in self.deltas.iter().zip(1..).filter(|(delta, _)| delta.slot == slot) {
-            self.lanes[delta.row as usize][lane] = number;
-        }
     }
 
     /// Drops all deltas that don't `stay`, and of the others all but the `keep` heaviest.
@@ -184,10 +189,14 @@ impl Rows {
         }
         self.lanes.clear();
         self.lanes.resize(next as usize, [0; LANES]);
-        for (delta, number) in self.deltas.iter_mut().zip(1..) {
+        self.displaced.clear();
+        for (delta, number) in self.deltas.iter_mut().zip(0..) {
             delta.row = map[delta.row as usize];
-            if let Some(lane) = self.slots.iter().position(|slot| *slot == delta.slot) {
-                self.lanes[delta.row as usize][lane] = number;
+            let lane = &mut self.lanes[delta.row as usize][delta.slot as usize % LANES];
+            if *lane == 0 {
+                *lane = number + 1;
+            } else {
+                self.displaced.insert((delta.row, delta.slot), number);
             }
         }
         map
@@ -201,12 +210,12 @@ impl Rows {
         std::mem::swap(&mut self.errors, &mut part.errors);
         std::mem::swap(&mut self.lost, &mut part.lost);
         part.dropped = std::mem::take(&mut self.dropped);
-        // No slot has a lane until it is gone to.
-        self.slots = [u32::MAX; LANES];
+        self.displaced.clear();
     }
 
     fn bytes(&self) -> usize {
         self.lanes.capacity() * size_of::<[u32; LANES]>()
+            + self.displaced.allocation_size()
             + self.deltas.capacity() * size_of::<Delta>()
             + self.errors.capacity() * size_of::<(u32, Loss)>()
             + self.lost.capacity() * size_of::<Lost>()
@@ -275,33 +284,28 @@ impl Slotted {
         self.keys.insert(key, hash)
     }
 
-    /// Counts an entry in a lane.
+    /// Counts an entry in a slot, which has that number in the part.
     #[inline]
-    pub fn record(&mut self, row: u32, lane: u8, entry: &Increment) {
-        match self.rows.delta(row, lane) {
+    pub fn record(&mut self, row: u32, slot: u32, entry: &Increment) {
+        match self.rows.delta(row, slot) {
             Some(delta) => delta.counts.record(entry),
-            None => self.lose(lane, entry),
+            None => self.lose(slot, entry),
         }
     }
 
     #[cold]
-    fn lose(&mut self, lane: u8, entry: &Increment) {
+    fn lose(&mut self, slot: u32, entry: &Increment) {
         let mut counts = Counts::default();
         counts.record(entry);
-        self.rows.lose(lane, &counts);
+        self.rows.lose(slot, &counts);
     }
 
     /// Counts many entries at once.
-    pub fn merge(&mut self, row: u32, lane: u8, counts: &Counts) {
-        match self.rows.delta(row, lane) {
+    pub fn merge(&mut self, row: u32, slot: u32, counts: &Counts) {
+        match self.rows.delta(row, slot) {
             Some(delta) => delta.counts.merge(counts),
-            None => self.rows.lose(lane, counts),
+            None => self.rows.lose(slot, counts),
         }
-    }
-
-    /// A lane is that slot's of the part from now on.
-    pub fn enter(&mut self, lane: u8, slot: u32) {
-        self.rows.enter(lane, slot);
     }
 
     /// True if it has to be cut before more keys come: it takes some more, but not many.
@@ -405,17 +409,12 @@ impl Paired {
         row
     }
 
-    /// Counts an entry in a lane.
+    /// Counts an entry in a slot, which has that number in the part.
     #[inline]
-    pub fn record(&mut self, row: u32, lane: u8, entry: &Increment) {
-        if let Some(delta) = self.rows.delta(row, lane) {
+    pub fn record(&mut self, row: u32, slot: u32, entry: &Increment) {
+        if let Some(delta) = self.rows.delta(row, slot) {
             delta.counts.record(entry);
         }
-    }
-
-    /// A lane is that slot's of the part from now on.
-    pub fn enter(&mut self, lane: u8, slot: u32) {
-        self.rows.enter(lane, slot);
     }
 
     /// True if it has to be cut before more pairs come.

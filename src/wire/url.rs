@@ -37,6 +37,16 @@ pub const DYNAMIC: &[u8] = b"(dynamic)";
 /// The extension, and the scheme, of what is no URL but a place to connect to.
 pub const TUNNEL: &[u8] = b"(tunnel)";
 
+/// Bytes of which a last segment that has one has no extension; looked up, since every entry asks.
+const MAKES_DYNAMIC: [bool; 256] = {
+    let (mut table, bytes, mut at) = ([false; 256], b";&$,!@=|%", 0);
+    while at < bytes.len() {
+        table[bytes[at] as usize] = true;
+        at += 1;
+    }
+    table
+};
+
 /// The longest extension.
 const EXTENSION_MAX: usize = 8;
 
@@ -46,14 +56,14 @@ pub fn extension<'a>(url: &[u8], method: &[u8], lower: &'a mut [u8; EXTENSION_MA
     if method == b"CONNECT" {
         return TUNNEL;
     }
-    let end = url.iter().position(|&byte| byte == b'?' || byte == b'#').unwrap_or(url.len());
+    let end = memchr::memchr2(b'?', b'#', url).unwrap_or(url.len());
     if method == b"POST" || url.get(end) == Some(&b'?') {
         return DYNAMIC;
     }
     let rest = after_scheme(&url[..end]);
     let Some(slash) = memchr::memrchr(b'/', rest) else { return &[] };
     let segment = &rest[slash + 1..];
-    if segment.iter().any(|byte| b";&$,!@=|%".contains(byte)) {
+    if segment.iter().any(|&byte| MAKES_DYNAMIC[usize::from(byte)]) {
         return DYNAMIC;
     }
     let Some(dot) = memchr::memrchr(b'.', segment) else { return &[] };

@@ -9,7 +9,7 @@ use crate::tally::Measure;
 use crate::tally::counts::Band;
 
 /// Slots that entries are of; more than there are lanes.
-const SLOTS: u32 = 12;
+const SLOTS: u32 = 20;
 
 #[derive(Debug)]
 struct Trio {
@@ -17,7 +17,6 @@ struct Trio {
     second: Slotted,
     pairs: Paired,
     knife: Knife,
-    lanes: [u32; LANES],
 }
 
 impl Trio {
@@ -28,23 +27,15 @@ impl Trio {
             second: Slotted::new(seed.clone(), cap),
             pairs: Paired::new(seed, cap),
             knife: Knife::default(),
-            lanes: [u32::MAX; LANES],
         }
     }
 
     fn record(&mut self, slot: u32, keys: [u8; 2], entry: &Increment) {
-        let lane = slot as usize % LANES;
-        if self.lanes[lane] != slot {
-            self.lanes[lane] = slot;
-            self.first.enter(lane as u8, slot);
-            self.second.enter(lane as u8, slot);
-            self.pairs.enter(lane as u8, slot);
-        }
         let rows = [self.first.row(&[keys[0]]), self.second.row(&[keys[1]])];
         let pair = self.pairs.row(rows);
-        self.first.record(rows[0], lane as u8, entry);
-        self.second.record(rows[1], lane as u8, entry);
-        self.pairs.record(pair, lane as u8, entry);
+        self.first.record(rows[0], slot, entry);
+        self.second.record(rows[1], slot, entry);
+        self.pairs.record(pair, slot, entry);
         if self.first.is_full() || self.second.is_full() || self.pairs.is_full() {
             let maps = [self.first.cut(&mut self.knife), self.second.cut(&mut self.knife)];
             self.pairs.cut([Some(&maps[0]), Some(&maps[1])], &mut self.knife);

@@ -8,8 +8,8 @@ use foldhash::fast::FixedState;
 use super::summary::Row;
 use super::{Kept, Level, Levels, Loss, Scales, Slot, Window, is_ahead};
 use crate::tally::counts::{Band, Counts, Increment, Measure};
-use crate::tally::lanes::Lanes;
 use crate::tally::part::LargePart;
+use crate::tally::slot_numbers::SlotNumbers;
 use crate::tally::slotted::{Knife, Slotted};
 use crate::tally::table::Seed;
 
@@ -33,17 +33,15 @@ pub struct Seen {
 /// A worker's table, as a shard has it.
 pub struct Worker {
     table: Slotted,
-    lanes: Lanes,
+    slots: SlotNumbers,
     knife: Knife,
 }
 
 impl Worker {
     fn record(&mut self, slot: Slot, key: &[u8], increment: &Increment) {
-        if let Some((lane, number)) = self.lanes.enter(slot) {
-            self.table.enter(lane, number);
-        }
+        self.slots.enter(slot);
         let row = self.table.row(key);
-        self.table.record(row, self.lanes.current(), increment);
+        self.table.record(row, self.slots.current(), increment);
         if self.table.is_full() {
             self.table.cut(&mut self.knife);
         }
@@ -70,7 +68,7 @@ impl Engine {
             workers: (0..workers)
                 .map(|_| Worker {
                     table: Slotted::new(Seed::default(), 2 * w),
-                    lanes: Lanes::default(),
+                    slots: SlotNumbers::default(),
                     knife: Knife::default(),
                 })
                 .collect(),
@@ -96,10 +94,10 @@ impl Engine {
         self.levels.set_scales(Scales::of(&self.total));
         self.levels.tick(now);
         for &worker in takes {
-            let Worker { table, lanes, knife } = &mut self.workers[worker];
+            let Worker { table, slots: numbers, knife } = &mut self.workers[worker];
             let (part, mut slots) = (&mut self.parts[worker], Vec::new());
             part.clear();
-            let crowded = lanes.hand_over(&mut slots);
+            let crowded = numbers.hand_over(&mut slots);
             table.hand_over(part);
             knife.scales = Scales::of(&self.total);
             self.levels.gave_up(part.dropped, crowded);
