@@ -3,6 +3,7 @@
 
 mod naive;
 
+use std::hash::BuildHasher;
 use std::hint::black_box;
 use std::path::PathBuf;
 
@@ -15,7 +16,7 @@ use visulate::tally::table::Seed;
 use visulate::tally::{Band, Caps, Dimension, Increment, Part, Shard};
 use visulate::wire::format::Formats;
 use visulate::wire::line::{Line, LineFormats, Lines};
-use visulate::wire::plan::{Fields, Number};
+use visulate::wire::plan::{Fields, Number, Text};
 use visulate::wire::segment::Segment;
 use visulate::wire::template;
 
@@ -62,7 +63,7 @@ fn decode(c: &mut Criterion) {
     });
     // What it takes longer than decoding alone is what the sample costs.
     group.bench_function("squid entries, and URLs sampled", |b| {
-        let (mut formats, mut sampler) = (Formats::default(), Sampler::new(8192, Seed::default()));
+        let (mut formats, mut sampler, seed) = (Formats::default(), Sampler::new(8192), Seed::default());
         let (mut samples, mut fields) = (Samples::default(), Fields::default());
         // One in 64, as of some hundred thousand URLs.
         sampler.lower(1 << 58);
@@ -75,7 +76,8 @@ fn decode(c: &mut Criterion) {
                     assert!(plan.read_into(&mut fields, entry.ahead, entry.payload.len()));
                     let bytes = fields.number(Number::Bytes) as u64;
                     let increment = Increment { band: Band::Fresh, bytes, origin_bytes: 0, timed: 0, time_ms: 0 };
-                    sampler.see(plan.has(), &fields, entry.time_ms(), &increment);
+                    let hash = seed.hash_one(fields.text(Text::Url));
+                    sampler.see(plan.has(), &fields, hash, entry.time_ms(), &increment);
                 }
             }
             samples.clear();

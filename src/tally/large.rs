@@ -1,13 +1,14 @@
 //! A worker's tables of large dimensions: the rows of a transaction in each, and how they share slots and room.
 
 use super::Dimension;
-use super::caps::Caps;
-use super::counts::{Counts, Increment};
+use super::batch::{Keys, Pending};
+use super::caps::{Caps, KEY_MAX};
+use super::counts::Counts;
 use super::dimension::Kind;
 use super::part::Part;
 use super::slot_numbers::SlotNumbers;
 use super::slotted::{Knife, Paired, Slotted};
-use super::table::{REFUSED, Seed};
+use super::table::{REFUSED, Seed, cut};
 use super::windowed::{Scales, Slot};
 
 /// Dimensions that have keys of their own: the first of [`Dimension::LARGE`].
@@ -22,6 +23,7 @@ const BASE: (usize, usize) = (3, 1);
 /// Numbers of pairs: which tables' rows, or which other numbers.
 const CLIENT_SITE: usize = 0;
 const SITE_STATUS: usize = 1;
+const NODE_STATUS: usize = 2;
 
 /// A transaction's rows; [`REFUSED`] where it lacks the field.
 #[derive(Clone, Copy, Debug)]
@@ -50,34 +52,11 @@ impl Rows {
     }
 }
 
-/// The longest text that is remembered.
-const LAST_MAX: usize = 512;
+/// Statuses whose pair with the node at hand is remembered: all that are in order.
+const STATUSES: usize = 1024;
 
-/// A text that the entry before had, and its row.
-#[derive(Clone, Debug, Default)]
-pub struct LastText {
-    text: Vec<u8>,
-    row: Option<u32>,
-}
-
-impl LastText {
-    /// The row of a text, looked for if it is another.
-    #[inline]
-    pub fn row(&mut self, text: &[u8], find: impl FnOnce() -> u32) -> u32 {
-        match self.row {
-            Some(row) if self.text == text => row,
-            _ => {
-                let row = find();
-                if text.len() <= LAST_MAX {
-                    self.text.clear();
-                    self.text.extend_from_slice(text);
-                    self.row = Some(row);
-                }
-                row
-            }
-        }
-    }
-}
+/// Dimensions whose keys are looked up a batch at a time: those that have the most.
+const STAGED: [Dimension; 2] = [Dimension::Client, Dimension::Url];
 
 /// All large tables of a worker.
 #[derive(Debug)]
@@ -88,7 +67,12 @@ pub struct LargeTables {
     used: (usize, usize),
     slots: SlotNumbers,
     knife: Knife,
-    pair_rows: Vec<u32>,
+    /// Keys of the batch at hand, by [`STAGED`].
+    staged: [Keys; STAGED.len()],
+    found: Vec<u32>,
+    numbers: Vec<u32>,
+    /// By status: a node, and the row of both. Entries of a segment have one node and few statuses.
+    node_statuses: Vec<(u32, u32)>,
 }
 
 impl LargeTables {
@@ -101,7 +85,10 @@ impl LargeTables {
             used: (KEYED, PAIRED),
             slots: SlotNumbers::default(),
             knife: Knife::default(),
-            pair_rows: Vec::new(),
+            staged: Default::default(),
+            found: Vec::new(),
+            numbers: Vec::new(),
+            node_statuses: vec![(REFUSED, REFUSED); STATUSES],
         }
     }
 
@@ -122,9 +109,42 @@ impl LargeTables {
         self.keyed[dimension as usize].row(key)
     }
 
-    /// The process's hash of a key.
-    pub fn hash(&self, key: &[u8]) -> u64 {
-        self.keyed[0].hash(key)
+    /// Keeps the client of the transaction with that number in the batch for [`LargeTables::look_up`].
+    #[inline]
+    pub fn stage_client(&mut self, of: usize, key: &[u8]) {
+        let hash = self.keyed[Dimension::Client as usize].hash(key);
+        self.staged[0].push(of, key, hash);
+    }
+
+    /// Keeps the URL of the transaction with that number in the batch for [`LargeTables::look_up`]; gives its hash.
+    #[inline]
+    pub fn stage_url(&mut self, of: usize, key: &[u8]) -> u64 {
+        if key.len() > KEY_MAX {
+            return self.stage_long_url(of, key);
+        }
+        let hash = self.keyed[Dimension::Url as usize].hash(key);
+        self.staged[1].push(of, key, hash);
+        hash
+    }
+
+    #[cold]
+    fn stage_long_url(&mut self, of: usize, key: &[u8]) -> u64 {
+        self.stage_url(of, &cut(key))
+    }
+
+    /// Finds the rows of all keys of the batch. Calls `client` with each transaction that has one, and the client's hash.
+    pub fn look_up(&mut self, batch: &mut [Pending], mut client: impl FnMut(&Pending, u64)) {
+        for (keys, dimension) in self.staged.iter_mut().zip(STAGED) {
+            self.keyed[dimension as usize].rows(keys, &mut self.found);
+            for ((&of, &row), &hash) in keys.of().iter().zip(&self.found).zip(keys.hashes()) {
+                let Some(pending) = batch.get_mut(of as usize) else { continue };
+                pending.rows.keyed[dimension as usize] = row;
+                if dimension == Dimension::Client {
+                    client(pending, hash);
+                }
+            }
+            keys.clear();
+        }
     }
 
     /// The number of the slot that was gone to last.
@@ -138,24 +158,30 @@ impl LargeTables {
         self.slots.enter(slot);
     }
 
-    /// Counts transactions, table by table, so that the cache misses of many overlap.
-    pub fn record<'a>(&mut self, batch: impl Iterator<Item = (&'a Rows, &'a Increment)> + Clone) {
-        for (pair, table) in self.paired[..self.used.1].iter_mut().enumerate() {
-            self.pair_rows.clear();
-            for (rows, _) in batch.clone() {
-                let pair = rows.pair(pair);
-                self.pair_rows.push(if pair.contains(&REFUSED) { REFUSED } else { table.row(pair) });
-            }
-            for ((rows, increment), &row) in batch.clone().zip(&self.pair_rows) {
-                table.record(row, rows.slot, increment);
-            }
+    /// Counts the transactions of a batch, table by table, so that the cache misses of many overlap.
+    pub fn record(&mut self, batch: &[Pending]) {
+        let Self { keyed, paired, found, numbers, node_statuses, .. } = self;
+        for (pair, table) in paired[..self.used.1].iter_mut().enumerate() {
+            found.clear();
+            found.extend(batch.iter().map(|Pending { rows, .. }| match rows.pair(pair) {
+                pair if pair.contains(&REFUSED) => REFUSED,
+                [node, status] if pair == NODE_STATUS => match node_statuses.get_mut(status as usize) {
+                    Some((known, row)) if *known == node => *row,
+                    place => {
+                        let row = table.row([node, status]);
+                        place.into_iter().for_each(|place| *place = (node, row));
+                        row
+                    }
+                },
+                pair => table.row(pair),
+            }));
+            let rows = batch.iter().zip(&*found);
+            table.record(rows.map(|(entry, &row)| (row, entry.rows.slot, &entry.increment)), numbers);
         }
-        for (number, table) in self.keyed[..self.used.0].iter_mut().enumerate() {
-            for (rows, increment) in batch.clone() {
-                let row = rows.keyed[number];
-                if row != REFUSED {
-                    table.record(row, rows.slot, increment);
-                }
+        for (number, table) in keyed[..self.used.0].iter_mut().enumerate() {
+            if number != Dimension::Format as usize {
+                let rows = batch.iter().map(|entry| (entry.rows.keyed[number], entry.rows.slot, &entry.increment));
+                table.record(rows, numbers);
             }
         }
     }
@@ -183,6 +209,7 @@ impl LargeTables {
         let maps: Vec<Option<Vec<u32>>> =
             self.keyed.iter_mut().map(|table| table.is_full().then(|| table.cut(knife))).collect();
         let map = |dimension: Dimension| maps.get(dimension as usize).and_then(Option::as_deref);
+        self.node_statuses.fill((REFUSED, REFUSED));
         for (number, table) in self.paired.iter_mut().enumerate() {
             let Kind::Pair([first, second]) = Dimension::LARGE[KEYED + number].kind() else { continue };
             let maps = [map(first), map(second)];
@@ -206,7 +233,9 @@ impl LargeTables {
 
     /// Bytes of memory.
     pub fn bytes(&self) -> usize {
-        self.keyed.iter().map(Slotted::bytes).sum::<usize>() + self.paired.iter().map(Paired::bytes).sum::<usize>()
+        self.keyed.iter().map(Slotted::bytes).sum::<usize>()
+            + self.paired.iter().map(Paired::bytes).sum::<usize>()
+            + self.node_statuses.capacity() * size_of::<(u32, u32)>()
     }
 }
 
@@ -218,4 +247,5 @@ const _: () = {
         number += 1;
     }
     assert!(Dimension::LARGE[KEYED + SITE_STATUS] as usize == Dimension::SiteStatus as usize);
+    assert!(Dimension::LARGE[KEYED + NODE_STATUS] as usize == Dimension::NodeStatus as usize);
 };

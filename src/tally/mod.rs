@@ -2,6 +2,7 @@
 //!
 //! Pure: nothing here knows where entries came from, what time it is, or who will look.
 
+pub mod batch;
 pub mod caps;
 pub mod classify;
 pub mod combined;

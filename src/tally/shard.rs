@@ -1,11 +1,12 @@
 //! A worker's share of the numbers: all tables, fed segment by segment, emptied part by part.
 
 use super::Dimension;
+use super::batch::{BATCH, Pending, Recent};
 use super::caps::Caps;
 use super::classify::{increment, is_icp, is_odd};
 use super::combined::{Combination, Combined};
 use super::counts::{Counts, Entries, Increment};
-use super::large::{LargeTables, LastText, Rows};
+use super::large::{LargeTables, Rows};
 use super::logs::Log;
 use super::part::{NodeUpdate, Part};
 use super::quality::{Examples, Received, Times};
@@ -36,19 +37,6 @@ struct Place {
     site: u32,
 }
 
-/// Transactions whose rows are found first and counted then: cache misses of one entry overlap with those of others
-/// (measured in guide/counters.md 1).
-const BATCH: usize = 64;
-
-/// A transaction whose rows are found.
-#[derive(Clone, Copy, Debug)]
-struct Pending {
-    increment: Increment,
-    rows: Rows,
-    combination: Option<u32>,
-    slot: u8,
-}
-
 /// The longest name of a log object that is a part of its format's.
 const LOG_NAME_MAX: usize = 512;
 
@@ -74,8 +62,8 @@ pub struct Shard {
     large: LargeTables,
     /// Log object and fields of the entries at hand.
     format: Vec<u8>,
-    /// The last short user and the last server, which the next entry often has, too, and their rows.
-    last_texts: [LastText; 2],
+    /// Rows of users, servers and extensions that entries had lately.
+    recent: [Recent; 3],
     results: Coded,
     statuses: Coded,
     methods: Keyed,
@@ -133,7 +121,7 @@ impl Shard {
             stream_bytes: 0,
             large: LargeTables::new(caps, seed),
             format: Vec::new(),
-            last_texts: Default::default(),
+            recent: Default::default(),
             results: coded(Dimension::Result),
             statuses: coded(Dimension::Status),
             methods: keyed(Dimension::Method),
@@ -146,7 +134,7 @@ impl Shard {
             combined: Combined::new(seed.clone()),
             slots: Slots::default(),
             is_timed: true,
-            sampler: Sampler::new(caps.sampled_urls, seed.clone()),
+            sampler: Sampler::new(caps.sampled_urls),
             sum: Counts::default(),
             received: Received::default(),
             examples: Examples::default(),
@@ -279,7 +267,7 @@ impl Shard {
                     self.damaged(entry.payload);
                 }
             }
-            self.end_batch(node);
+            self.end_slot(node);
         }
         counted.lost = walk.lost();
         self.received.segments = 1;
@@ -338,7 +326,7 @@ impl Shard {
             }
         }
         if counted.entries != Entries::default() {
-            self.end_batch(node);
+            self.end_slot(node);
             self.arrived(node, &times, &counted.entries);
         }
         counted
@@ -365,8 +353,7 @@ impl Shard {
         }
         let increment = increment(has, fields);
         self.sum.record(&increment);
-        self.sampler.see(has, fields, time, &increment);
-        self.look_up(has, fields, increment, node);
+        self.look_up(has, fields, time, increment, node);
         if self.batch.len() == BATCH {
             self.record_batch();
         }
@@ -384,12 +371,6 @@ impl Shard {
                 self.received.late_dropped += sum.all_requests();
             }
         }
-    }
-
-    /// Counts what is left of the batch, and adds the sum of all of them.
-    fn end_batch(&mut self, node: u32) {
-        self.record_batch();
-        self.end_slot(node);
     }
 
     /// Entries of a node arrived, of these times.
@@ -444,7 +425,7 @@ impl Shard {
 
     /// Finds the rows of a transaction in every table but the nodes', to be counted with its batch.
     #[inline]
-    fn look_up(&mut self, has: Has, fields: &Fields<'_>, increment: Increment, node: u32) {
+    fn look_up(&mut self, has: Has, fields: &Fields<'_>, time: u64, increment: Increment, node: u32) {
         let code = |number| has.has_number(number).then(|| fields.number(number));
         let combination = Combination {
             result: code(Number::Result),
@@ -465,47 +446,52 @@ impl Shard {
         if has.has_client() {
             let address = fields.client().map(|address| self.rules.mask.map_or(*address, |mask| mask.of(*address)));
             let key = address.as_ref().map_or(&[][..], |address| &address[..]);
-            let row = self.large.row(Dimension::Client, key);
-            self.slots.client(row, || self.large.hash(key));
-            rows.keyed[Dimension::Client as usize] = row;
+            self.large.stage_client(self.batch.len(), key);
         }
         if self.is_timed {
-            self.look_up_more(has, fields, &mut rows);
+            self.look_up_more(has, fields, time, &increment, &mut rows);
         }
         self.batch.push(Pending { increment, rows, combination: number, slot: self.slots.current() });
     }
 
     /// Finds the rows of what is not kept with `--statistics base`.
     #[inline]
-    fn look_up_more(&mut self, has: Has, fields: &Fields<'_>, rows: &mut Rows) {
+    fn look_up_more(&mut self, has: Has, fields: &Fields<'_>, time: u64, increment: &Increment, rows: &mut Rows) {
+        let Self { large, recent: [users, servers, extensions], .. } = self;
+        let row_of =
+            |large: &mut LargeTables, dimension, key: &[u8]| large.row(dimension, if key == b"-" { &[] } else { key });
         if has.has_text(Text::Url) {
             let key = url::key(fields.text(Text::Url), &mut self.scratch);
-            rows.keyed[Dimension::Url as usize] = self.large.row(Dimension::Url, if key == b"-" { &[] } else { key });
-            let (mut lower, method) =
-                ([0; 8], if has.has_text(Text::Method) { fields.text(Text::Method) } else { &[] });
+            let hash = large.stage_url(self.batch.len(), if key == b"-" { &[] } else { key });
+            self.sampler.see(has, fields, hash, time, increment);
+            let method = if has.has_text(Text::Method) { fields.text(Text::Method) } else { &[] };
+            let mut lower = [0; 8];
             let extension = url::extension(fields.text(Text::Url), method, &mut lower);
-            rows.keyed[Dimension::Extension as usize] = self.large.row(Dimension::Extension, extension);
+            rows.keyed[Dimension::Extension as usize] =
+                extensions.row(extension, || large.row(Dimension::Extension, extension));
         }
-        for (at, (text, dimension)) in
-            [(Text::User, Dimension::User), (Text::Server, Dimension::Server)].into_iter().enumerate()
-        {
-            if has.has_text(text) {
-                let key = fields.text(text);
-                let large = &mut self.large;
-                rows.keyed[dimension as usize] =
-                    self.last_texts[at].row(key, || large.row(dimension, if key == b"-" { &[] } else { key }));
-            }
+        if has.has_text(Text::User) {
+            let key = fields.text(Text::User);
+            rows.keyed[Dimension::User as usize] = users.row(key, || row_of(large, Dimension::User, key));
+        }
+        if has.has_text(Text::Server) {
+            let key = fields.text(Text::Server);
+            rows.keyed[Dimension::Server as usize] = servers.row(key, || row_of(large, Dimension::Server, key));
         }
     }
 
-    /// Counts the transactions of the batch, table by table, so that the cache misses of many entries overlap.
+    /// Finds the rows of the batch's clients and URLs, and counts its transactions, table by table.
     fn record_batch(&mut self) {
-        self.large.record(self.batch.iter().map(|entry| (&entry.rows, &entry.increment)));
-        for entry in &self.batch {
-            self.slots.record(entry.slot, entry.combination, &entry.increment);
+        let Self { large, slots, batch, .. } = self;
+        large.look_up(batch, |entry, hash| {
+            slots.client(entry.slot, entry.rows.keyed[Dimension::Client as usize], hash);
+        });
+        large.record(batch);
+        for entry in &*batch {
+            slots.record(entry.slot, entry.combination, &entry.increment);
         }
-        self.batch.clear();
-        if self.large.is_full() {
+        batch.clear();
+        if large.is_full() {
             self.cut();
         }
     }
@@ -515,7 +501,7 @@ impl Shard {
     fn cut(&mut self) {
         self.large.cut(&self.total);
         self.places.clear();
-        self.last_texts = Default::default();
+        self.recent.iter_mut().for_each(Recent::clear);
         self.slots.forget_clients();
     }
 
@@ -592,6 +578,7 @@ impl Shard {
 
     /// Moves what was counted since the last part into `part`, which is cleared. Large dimensions only if `full`.
     pub fn hand_over(&mut self, part: &mut Part, tick: u64, full: bool) {
+        self.record_batch();
         part.worker = self.worker;
         part.tick = tick;
         part.full = full;

@@ -324,16 +324,16 @@ impl Slots {
         open.sizes.record(entry.bytes, entry);
     }
 
-    /// A client was there, with that row at the worker; `hash` of its address is asked for when it is needed.
+    /// A client was there in that slot, with that row at the worker and that hash of its address.
     #[inline]
-    pub fn client(&mut self, row: u32, hash: impl FnOnce() -> u64) {
-        let Some(open) = self.open.get_mut(self.current) else { return };
+    pub fn client(&mut self, slot: u8, row: u32, hash: u64) {
+        let Some(open) = self.open.get_mut(usize::from(slot)) else { return };
         if !self.is_timed {
             return;
         }
         let (at, bit) = (row as usize / 64, 1 << (row % 64));
         if row == super::table::REFUSED {
-            open.clients.insert(hash());
+            open.clients.insert(hash);
             return;
         }
         if open.seen.len() <= at {
@@ -341,7 +341,7 @@ impl Slots {
         }
         if open.seen[at] & bit == 0 {
             open.seen[at] |= bit;
-            open.clients.insert(hash());
+            open.clients.insert(hash);
         }
     }
 
@@ -405,7 +405,7 @@ mod tests {
                 }
                 let entry = Increment { band: Band::Miss, bytes: *age, origin_bytes: 0, timed: 1, time_ms: *age / 7 };
                 slots.record(slots.current(), (*number > 0).then_some(*number), &entry);
-                slots.client(*client, || u64::from(*client) << 40);
+                slots.client(slots.current(), *client, u64::from(*client) << 40);
                 let mut counts = Counts::default();
                 counts.record(&entry);
                 slots.node(*node, &counts);
@@ -467,16 +467,21 @@ mod tests {
     fn a_client_is_told_once_a_slot() {
         let mut slots = Slots::default();
         slots.begin(1_000_000);
-        let mut asked = 0;
-        for time in [900_000, 900_500, 901_000] {
+        for (time, hash) in [(900_000, 1), (900_500, 2 << 60), (901_000, 3 << 60)] {
             if !slots.is_current(time) && !slots.enter(time) {
                 slots.open(combination);
             }
-            slots.client(70, || {
-                asked += 1;
-                1
-            });
+            let entry = Increment { band: Band::Miss, bytes: 1, origin_bytes: 0, timed: 0, time_ms: 0 };
+            slots.record(slots.current(), Some(1), &entry);
+            slots.client(slots.current(), 70, hash);
         }
-        assert_eq!(asked, 2);
+        let mut told = Vec::new();
+        slots.drain(combination, |part| told.push(part.clients));
+        let sketch = |hash| {
+            let mut sketch = Sketch::new(PRECISION);
+            sketch.insert(hash);
+            sketch
+        };
+        assert_eq!(told, [sketch(1), sketch(3 << 60)], "of the second no more is asked: its row was there");
     }
 }

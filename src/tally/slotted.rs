@@ -8,11 +8,13 @@
 //! key without a row there can have had (guide/windows.md 2).
 
 use std::hash::{BuildHasher, Hasher};
+use std::hint::black_box;
 
 use foldhash::fast::FixedState;
 use hashbrown::{HashMap, HashTable};
 
 use super::Counts;
+use super::batch::Keys;
 use super::caps::{KEY_BYTES, KEY_MAX};
 use super::counts::Increment;
 use super::part::LargePart;
@@ -23,7 +25,10 @@ use super::windowed::{Chooser, Loss, Scales};
 const LANES: usize = 8;
 
 /// Rows that may come while a table is full already.
-const OVER: usize = 64;
+const OVER: usize = super::batch::BATCH;
+
+/// Deltas that stay near the processor anyway: 256 KiB.
+const NEAR: usize = 2048;
 
 /// What a row had in one slot.
 // Two cache lines, which the processor fetches together: unaligned, it would lie in three.
@@ -90,10 +95,56 @@ impl Rows {
     /// The delta of a row in a slot of the part; `None` without a row.
     #[inline]
     fn delta(&mut self, row: u32, slot: u32) -> Option<&mut Delta> {
-        let number = self.lanes.get(row as usize)?[slot as usize % LANES];
+        if row as usize >= self.lanes.len() {
+            return None;
+        }
+        let number = self.number(row, slot);
+        self.deltas.get_mut(number as usize)
+    }
+
+    /// One more than the number of the delta in the row's lane; 0 without one.
+    #[inline]
+    fn lane(&self, row: u32, slot: u32) -> u32 {
+        self.lanes.get(row as usize).map_or(0, |lanes| lanes[slot as usize % LANES])
+    }
+
+    /// Counts entries, each in a row and a slot; those without a row are left out. `numbers` is room.
+    #[inline]
+    fn record<'a>(&mut self, entries: impl Iterator<Item = (u32, u32, &'a Increment)> + Clone, numbers: &mut Vec<u32>) {
+        if self.deltas.len() < NEAR {
+            for (row, slot, entry) in entries {
+                if let Some(delta) = self.delta(row, slot) {
+                    delta.counts.record(entry);
+                }
+            }
+            return;
+        }
+        // In passes: what one loads doesn't wait for what another entry loads.
+        numbers.clear();
+        numbers.extend(entries.clone().map(|(row, slot, _)| self.lane(row, slot)));
+        let mut touched = 0;
+        for ((row, slot, _), number) in entries.clone().zip(&mut *numbers) {
+            match self.deltas.get(number.wrapping_sub(1) as usize) {
+                Some(delta) if delta.slot == slot => touched ^= delta.counts.requests[0],
+                // The lane may have been given to this slot by an entry before.
+                _ if (row as usize) < self.lanes.len() => *number = self.number(row, slot) + 1,
+                _ => {}
+            }
+        }
+        black_box(touched);
+        for ((.., entry), number) in entries.zip(&*numbers) {
+            if let Some(delta) = self.deltas.get_mut(number.wrapping_sub(1) as usize) {
+                delta.counts.record(entry);
+            }
+        }
+    }
+
+    /// The number of the delta of a row that is there, made if there is none.
+    #[inline]
+    fn number(&mut self, row: u32, slot: u32) -> u32 {
+        let number = self.lanes[row as usize][slot as usize % LANES];
         let is_here = self.deltas.get(number.wrapping_sub(1) as usize).is_some_and(|delta| delta.slot == slot);
-        let at = if is_here { number - 1 } else { self.turn(row, slot) };
-        self.deltas.get_mut(at as usize)
+        if is_here { number - 1 } else { self.turn(row, slot) }
     }
 
     /// Gives a row's lane to another slot, whose delta is made if there is none; gives its number.
@@ -264,7 +315,11 @@ impl Slotted {
         if key.len() > KEY_MAX {
             return self.row_of_long(key);
         }
-        let hash = hash(&self.seed, key);
+        self.row_of(key, hash(&self.seed, key))
+    }
+
+    #[inline]
+    fn row_of(&mut self, key: &[u8], hash: u64) -> u32 {
         match self.keys.find(key, hash) {
             Some(row) => row,
             None => self.insert(key, hash),
@@ -284,20 +339,31 @@ impl Slotted {
         self.keys.insert(key, hash)
     }
 
-    /// Counts an entry in a slot, which has that number in the part.
-    #[inline]
-    pub fn record(&mut self, row: u32, slot: u32, entry: &Increment) {
-        match self.rows.delta(row, slot) {
-            Some(delta) => delta.counts.record(entry),
-            None => self.lose(slot, entry),
+    /// The rows of many keys, in their order, made if they are new.
+    pub fn rows(&mut self, keys: &Keys, rows: &mut Vec<u32>) {
+        rows.clear();
+        rows.extend(keys.hashes().iter().map(|&hash| self.keys.candidate(hash)));
+        // Brought near in a pass of its own: what one key loads doesn't wait for what is done with another.
+        let mut touched = 0;
+        for &row in &*rows {
+            touched ^= self.keys.touch(row) ^ self.rows.lane(row, 0);
+        }
+        black_box(touched);
+        for ((key, hash), row) in keys.iter().zip(rows) {
+            if !self.keys.is(*row, key) {
+                *row = self.row_of(key, hash);
+            }
         }
     }
 
-    #[cold]
-    fn lose(&mut self, slot: u32, entry: &Increment) {
-        let mut counts = Counts::default();
-        counts.record(entry);
-        self.rows.lose(slot, &counts);
+    /// Counts entries, each in a row and in a slot that has that number in the part. `numbers` is room.
+    #[inline]
+    pub fn record<'a>(
+        &mut self,
+        entries: impl Iterator<Item = (u32, u32, &'a Increment)> + Clone,
+        numbers: &mut Vec<u32>,
+    ) {
+        self.rows.record(entries, numbers);
     }
 
     /// Counts many entries at once.
@@ -409,12 +475,14 @@ impl Paired {
         row
     }
 
-    /// Counts an entry in a slot, which has that number in the part.
+    /// Counts entries, each in a row and in a slot that has that number in the part; those without a row are left out. `numbers` is room.
     #[inline]
-    pub fn record(&mut self, row: u32, slot: u32, entry: &Increment) {
-        if let Some(delta) = self.rows.delta(row, slot) {
-            delta.counts.record(entry);
-        }
+    pub fn record<'a>(
+        &mut self,
+        entries: impl Iterator<Item = (u32, u32, &'a Increment)> + Clone,
+        numbers: &mut Vec<u32>,
+    ) {
+        self.rows.record(entries, numbers);
     }
 
     /// True if it has to be cut before more pairs come.

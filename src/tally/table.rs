@@ -136,6 +136,29 @@ impl Arena {
         self.index.find(hash, same).map(|slot| slot.row)
     }
 
+    /// The row that a key of that hash has, if it has one; most likely of that key. [`REFUSED`] without one.
+    #[inline]
+    pub fn candidate(&self, hash: u64) -> u32 {
+        self.index.find(hash, |slot| slot.tag == (hash >> 32) as u32).map_or(REFUSED, |slot| slot.row)
+    }
+
+    /// Brings the key of a row near, if there is one.
+    #[inline]
+    pub fn touch(&self, row: u32) -> u32 {
+        let Some(&end) = self.ends.get(row as usize) else { return 0 };
+        let start = (row as usize).checked_sub(1).map_or(0, |before| self.ends[before]);
+        // The index of its last byte is one less than its end, if it isn't empty.
+        [start, end.saturating_sub(1)]
+            .iter()
+            .fold(0, |sum, &at| sum ^ self.text.get(at as usize).map_or(0, |byte| u32::from(*byte)))
+    }
+
+    /// True if that is the key of a row.
+    #[inline]
+    pub fn is(&self, row: u32, key: &[u8]) -> bool {
+        (row as usize) < self.ends.len() && same_bytes(self.at(row as usize), key)
+    }
+
     pub fn insert(&mut self, key: &[u8], hash_of_key: u64) -> u32 {
         let row = self.ends.len() as u32;
         self.text.extend_from_slice(key);

@@ -1,13 +1,9 @@
 //! The worker's side of the sample: from each entry the hash of its URL, and a place for those few that are in the sample.
 
-use std::hash::{BuildHasher, Hasher};
-
 use super::{Sample, Samples, Volume};
 use crate::tally::Band;
 use crate::tally::counts::Increment;
-use crate::tally::table::Seed;
 use crate::wire::plan::{Fields, Has, Number, Text};
-use crate::wire::url;
 
 /// Samples of one part for each object of the whole sample.
 const ROOM: usize = 2;
@@ -15,7 +11,6 @@ const ROOM: usize = 2;
 /// Takes the entries of one worker that are in the sample.
 #[derive(Debug)]
 pub struct Sampler {
-    seed: Seed,
     objects: usize,
     /// Hashes below it are in the sample; it only falls. 0: nothing is.
     threshold: u64,
@@ -24,29 +19,26 @@ pub struct Sampler {
     dropped: Volume,
     /// Until the next part it isn't worth while to look for samples that can go.
     is_full: bool,
-    scratch: Vec<u8>,
     hashes: Vec<u64>,
 }
 
 impl Sampler {
-    /// For a sample of that many objects, whose hashes are those of the process's `seed`.
-    pub fn new(objects: usize, seed: Seed) -> Self {
+    /// For a sample of that many objects.
+    pub fn new(objects: usize) -> Self {
         Self {
-            seed,
             objects,
             threshold: u64::MAX,
             list: Vec::new(),
             asked: Volume::default(),
             dropped: Volume::default(),
             is_full: false,
-            scratch: Vec::new(),
             hashes: Vec::new(),
         }
     }
 
-    /// Sees an entry of that time (ms since the epoch); what counts is said in [`super`].
+    /// Sees an entry of that time (ms since the epoch), whose URL's key has that hash in the tables; what counts is said in [`super`].
     #[inline]
-    pub fn see(&mut self, has: Has, fields: &Fields<'_>, time: u64, entry: &Increment) {
+    pub fn see(&mut self, has: Has, fields: &Fields<'_>, hash: u64, time: u64, entry: &Increment) {
         if self.threshold == 0 || entry.band == Band::Error || !has.has_text(Text::Url) {
             return;
         }
@@ -57,7 +49,7 @@ impl Sampler {
         if matches!(url, b"" | b"-") {
             return;
         }
-        let hash = hash(&self.seed, url::key(url, &mut self.scratch));
+        let hash = spread(hash);
         let is_whole = !has.has_number(Number::Status) || fields.number(Number::Status) == 200;
         self.take(Sample { time, hash, bytes: entry.bytes, is_whole, is_miss: entry.band == Band::Miss });
     }
@@ -120,22 +112,22 @@ impl Sampler {
 
     /// Bytes of memory.
     pub fn bytes(&self) -> usize {
-        self.list.capacity() * size_of::<Sample>() + self.hashes.capacity() * 8 + self.scratch.capacity()
+        self.list.capacity() * size_of::<Sample>() + self.hashes.capacity() * 8
     }
 }
 
-/// The hash of a key, with one more multiplication than the tables' own: all of its values must be equally frequent, not just its low bits.
+/// A hash of the tables' with all of its bits mixed once more: all values must be equally frequent, not just the low bits of them.
 #[inline]
-fn hash(seed: &Seed, key: &[u8]) -> u64 {
-    let mut hasher = seed.build_hasher();
-    hasher.write(key);
-    hasher.write_u128(0);
-    hasher.finish()
+fn spread(hash: u64) -> u64 {
+    let hash = (hash ^ hash >> 33).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    let hash = (hash ^ hash >> 33).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+    hash ^ hash >> 33
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tally::table::{Seed, hash};
 
     fn sample(hash: u64) -> Sample {
         Sample { time: 1, hash, bytes: 10, is_whole: true, is_miss: false }
@@ -149,7 +141,7 @@ mod tests {
 
     #[test]
     fn a_flood_of_objects_lowers_the_threshold_and_loses_nothing_below_it() {
-        let mut sampler = Sampler::new(64, Seed::default());
+        let mut sampler = Sampler::new(64);
         let hashes: Vec<u64> = (1..=10_000_u64).map(|n| n.wrapping_mul(0x9e37_79b9_7f4a_7c15)).collect();
         hashes.iter().for_each(|&hash| sampler.take(sample(hash)));
         let samples = handed_over(&mut sampler);
@@ -164,7 +156,7 @@ mod tests {
 
     #[test]
     fn a_flood_of_requests_for_few_objects_is_counted_and_bounded() {
-        let mut sampler = Sampler::new(64, Seed::default());
+        let mut sampler = Sampler::new(64);
         (0..1000).for_each(|n| sampler.take(sample(n % 8)));
         let samples = handed_over(&mut sampler);
         assert_eq!((samples.list.len(), samples.dropped), (128, Volume { requests: 872, bytes: 8720 }));
@@ -175,7 +167,7 @@ mod tests {
 
     #[test]
     fn the_threshold_only_falls() {
-        let mut sampler = Sampler::new(64, Seed::default());
+        let mut sampler = Sampler::new(64);
         for (told, expected) in [(u64::MAX, u64::MAX), (500, 500), (900, 500), (0, 0), (7, 0)] {
             sampler.lower(told);
             assert_eq!(handed_over(&mut sampler).threshold, expected);
@@ -189,7 +181,7 @@ mod tests {
         let mut parts = [0_u64; 64];
         for n in 0..400_000_u32 {
             let key = format!("https://img.example.com/photos/{:06x}-1200w.jpg", n * 3);
-            parts[(hash(&seed, key.as_bytes()) >> 58) as usize] += 1;
+            parts[(spread(hash(&seed, key.as_bytes())) >> 58) as usize] += 1;
         }
         let chi: f64 = parts.iter().map(|&count| (count as f64 - 6250.0).powi(2) / 6250.0).sum();
         // 63 ± 11; beyond six deviations by chance once in a hundred million runs.

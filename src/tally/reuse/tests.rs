@@ -8,7 +8,6 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::demo::{Generator, Plan};
-use crate::tally::table::Seed;
 use crate::wire::codes::result_class;
 use crate::wire::url;
 
@@ -74,7 +73,7 @@ fn traffic(seed: u64, rate: u32, seconds: i64) -> Vec<Sample> {
 
 /// The sample after requests that are dealt to workers, a tick every 250 ms. `order` turns the workers' parts around.
 fn sampled(requests: &[Sample], objects: usize, workers: usize, order: usize) -> Reuse {
-    let mut samplers: Vec<Sampler> = (0..workers).map(|_| Sampler::new(objects, Seed::default())).collect();
+    let mut samplers: Vec<Sampler> = (0..workers).map(|_| Sampler::new(objects)).collect();
     let mut reuse = Reuse::new(objects);
     let mut part = Samples::default();
     for tick in requests.chunk_by(|a, b| a.time / 250 == b.time / 250) {

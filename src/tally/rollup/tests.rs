@@ -65,7 +65,7 @@ impl Model {
             slots.open(combination);
         }
         slots.record(slots.current(), Some(entry.status as u32), &entry.increment);
-        slots.client(entry.client as u32, || entry.client.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        slots.client(slots.current(), entry.client as u32, entry.client.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let mut counts = Counts::default();
         counts.record(&entry.increment);
         slots.node(entry.node, &counts);

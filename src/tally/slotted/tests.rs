@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::tally::Measure;
+use crate::tally::batch::BATCH;
 use crate::tally::counts::Band;
 
 /// Slots that entries are of; more than there are lanes.
@@ -33,9 +34,10 @@ impl Trio {
     fn record(&mut self, slot: u32, keys: [u8; 2], entry: &Increment) {
         let rows = [self.first.row(&[keys[0]]), self.second.row(&[keys[1]])];
         let pair = self.pairs.row(rows);
-        self.first.record(rows[0], slot, entry);
-        self.second.record(rows[1], slot, entry);
-        self.pairs.record(pair, slot, entry);
+        let numbers = &mut Vec::new();
+        self.first.record([(rows[0], slot, entry)].into_iter(), numbers);
+        self.second.record([(rows[1], slot, entry)].into_iter(), numbers);
+        self.pairs.record([(pair, slot, entry)].into_iter(), numbers);
         if self.first.is_full() || self.second.is_full() || self.pairs.is_full() {
             let maps = [self.first.cut(&mut self.knife), self.second.cut(&mut self.knife)];
             self.pairs.cut([Some(&maps[0]), Some(&maps[1])], &mut self.knife);
@@ -106,5 +108,36 @@ proptest! {
         let mut part = LargePart::default();
         trio.first.hand_over(&mut part);
         prop_assert!(part.deltas.is_empty() && part.keys.iter().next().is_none());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(20))]
+
+    #[test]
+    fn a_batch_counts_as_its_entries_do(
+        batches in prop::collection::vec(prop::collection::vec((0..6000_u32, 0..SLOTS, 1..9_u64), 1..BATCH), 100..200),
+    ) {
+        // Enough keys that deltas are far from the processor, and entries are counted in passes.
+        let mut table = Slotted::new(Seed::default(), 100_000);
+        let (mut keys, mut rows, mut truth) = (Keys::default(), Vec::new(), Truth::new());
+        let name = |key: u32| format!("http://example.com/{key}").into_bytes();
+        let first = (0..3000).map(|key| (key, 7, 1)).collect::<Vec<_>>();
+        for batch in first.chunks(BATCH).chain(batches.iter().map(Vec::as_slice)) {
+            let increment = |bytes| Increment { band: Band::Fresh, bytes, origin_bytes: 0, timed: 0, time_ms: 0 };
+            let entries: Vec<_> = batch.iter().map(|(key, slot, bytes)| (name(*key), *slot, increment(*bytes))).collect();
+            keys.clear();
+            for (of, (key, slot, increment)) in entries.iter().enumerate() {
+                keys.push(of, key, table.hash(key));
+                truth.entry((*slot, key.clone())).or_default().record(increment);
+            }
+            table.rows(&keys, &mut rows);
+            table.record(rows.iter().zip(&entries).map(|(&row, (_, slot, entry))| (row, *slot, entry)), &mut Vec::new());
+        }
+        let mut part = LargePart::default();
+        table.hand_over(&mut part);
+        let names: Vec<_> = part.keys.iter().map(<[u8]>::to_vec).collect();
+        prop_assert!(part.deltas.len() > NEAR && part.lost.is_empty());
+        check(&part, &names, truth)?;
     }
 }

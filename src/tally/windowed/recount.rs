@@ -41,7 +41,7 @@ impl Worker {
     fn record(&mut self, slot: Slot, key: &[u8], increment: &Increment) {
         self.slots.enter(slot);
         let row = self.table.row(key);
-        self.table.record(row, self.slots.current(), increment);
+        self.table.record([(row, self.slots.current(), increment)].into_iter(), &mut Vec::new());
         if self.table.is_full() {
             self.table.cut(&mut self.knife);
         }
