@@ -401,6 +401,7 @@ pub fn start(args: &ServeArgs, clock: Clock) -> Result<Running, Failure> {
         page_exposed: exposed(&http_at),
         reader: reader.describe(),
         expect_nodes: args.expect_nodes.unwrap_or(0),
+        masks_clients: args.rules().mask.is_some(),
     };
     if info.default_secret_exposed {
         tracing::warn!(
@@ -425,7 +426,9 @@ pub fn start(args: &ServeArgs, clock: Clock) -> Result<Running, Failure> {
     })
     .map_err(|error| Failure::failed(format!("the engine can't start: {error}")))?;
     let ready = Arc::new(AtomicBool::new(false));
+    let local = zone::local();
     let config = page::Config {
+        zone: page::Zone(Arc::new(move |unix| zone::offset(&local, unix))),
         listeners: http,
         allow_hosts: args.allow_host.clone(),
         allow_origins: args.allow_origin.clone(),

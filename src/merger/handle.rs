@@ -6,6 +6,7 @@ use std::sync::{Arc, mpsc};
 use tokio::sync::{oneshot, watch};
 
 use super::{Large, Snapshot, Table, windows};
+use crate::tally::records::Pool;
 use crate::tally::{Dimension, Part, Window};
 
 /// What can be asked of the merger.
@@ -13,6 +14,8 @@ use crate::tally::{Dimension, Part, Window};
 pub enum Command {
     /// A large dimension as of the last full tick; for a small one nothing useful.
     Want(Dimension, oneshot::Sender<Arc<Large>>),
+    /// The records that are kept.
+    Records(oneshot::Sender<Pool>),
     /// Tick now, and answer with the tick's number once its snapshot is published (a driven clock).
     Drive {
         /// True for a full tick.
@@ -103,6 +106,17 @@ impl Handle {
         }
         let (reply, answer) = oneshot::channel();
         self.command(Command::Want(dimension, reply))?;
+        answer.await.map_err(|_| Stopped)
+    }
+
+    /// The records that are kept now.
+    ///
+    /// # Errors
+    ///
+    /// [`Stopped`] if the merger has ended.
+    pub async fn records(&self) -> Result<Pool, Stopped> {
+        let (reply, answer) = oneshot::channel();
+        self.command(Command::Records(reply))?;
         answer.await.map_err(|_| Stopped)
     }
 

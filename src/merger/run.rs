@@ -18,11 +18,12 @@ use crate::clock::Clock;
 use crate::tally::combined::Combination;
 use crate::tally::door::Door;
 use crate::tally::link::{Far, Link, TickRequest, link};
+use crate::tally::records::Kept;
 use crate::tally::rejected::Amount;
 use crate::tally::reuse::Reuse;
 use crate::tally::rollup::{Rollup, Values};
 use crate::tally::table::{REFUSED, Seed};
-use crate::tally::{Caps, Cause, Counts, Dimension, Entries, Part, Rejected, Statistics};
+use crate::tally::{Caps, Cause, Counts, Dimension, Entries, Measure, Part, Rejected, Statistics};
 
 /// Time between ticks.
 pub const TICK: Duration = Duration::from_millis(250);
@@ -91,6 +92,7 @@ impl Merger {
             rollup: (config.statistics == Statistics::All)
                 .then(|| Rollup::new(config.caps.precision, config.caps.combinations)),
             reuse: (config.statistics == Statistics::All).then(|| Reuse::new(config.caps.sampled_urls)),
+            records: Kept::new(config.caps.records),
             nodes: Nodes::new(config.workers),
             busy: vec![Busy::default(); config.workers],
             table_bytes: vec![0; config.workers],
@@ -171,6 +173,7 @@ struct Run {
     tables: Tables,
     rollup: Option<Rollup>,
     reuse: Option<Reuse>,
+    records: Kept,
     nodes: Nodes,
     busy: Vec<Busy>,
     table_bytes: Vec<u64>,
@@ -229,6 +232,7 @@ impl Run {
                 // Whoever asked may have gone.
                 let _ = reply.send(self.tables.large(dimension).unwrap_or_default());
             }
+            Command::Records(reply) => drop(reply.send(self.records.pool())),
             // They came in the middle of a tick: their turn comes after it.
             Command::Drive { .. } | Command::Stop => self.later.push_back(command),
         }
@@ -311,6 +315,7 @@ impl Run {
                     ("merger", merger),
                     ("history", self.rollup.as_ref().map_or(0, Rollup::bytes) as u64),
                     ("sample", self.reuse.as_ref().map_or(0, Reuse::bytes) as u64),
+                    ("records", self.records.bytes() as u64),
                     ("snapshot", copies),
                 ],
                 cap: self.config.memory,
@@ -348,6 +353,8 @@ impl Run {
                 rollup.add(slot, now, values, |node| self.tables.row(Dimension::Node, part.worker, node));
             }
         }
+        let node = |row| self.tables.row(Dimension::Node, part.worker, row);
+        self.records.add(&part.taken, part.total.all_requests(), part.total.measure(Measure::Errors), now, node);
         for update in &part.nodes {
             if let Some(row) = self.tables.row(Dimension::Node, part.worker, update.row) {
                 self.nodes.update(row, part.worker, update, now);

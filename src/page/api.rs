@@ -8,17 +8,19 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::State;
 use super::answer::{self, Body, Refusal};
+use super::guard::shortened;
 use super::meters::Limit;
 use super::query::{self, Query};
 use super::sheet::{self, Sheet};
-use super::{json, json_nodes, json_reuse, json_time};
+use super::{json, json_entries, json_nodes, json_reuse, json_time};
 use crate::merger::{Snapshot, Stopped, Whole};
+use crate::tally::records::Order;
 use crate::tally::rollup::POINTS_MAX;
 use crate::tally::{Dimension, Window};
 use crate::view::matrix::Tables;
 
 /// The paths that work.
-pub const PATHS: [&str; 9] = [
+pub const PATHS: [&str; 10] = [
     "/api/v1/summary",
     "/api/v1/top",
     "/api/v1/rank",
@@ -27,11 +29,12 @@ pub const PATHS: [&str; 9] = [
     "/api/v1/histogram",
     "/api/v1/nodes",
     "/api/v1/miss-ratio",
+    "/api/v1/entries",
     "/api/v1/openapi.json",
 ];
 
 /// The paths of the contract that later versions answer.
-const LATER: [&str; 2] = ["/api/v1/changes", "/api/v1/entries"];
+const LATER: [&str; 1] = ["/api/v1/changes"];
 
 /// All paths and answers, as OpenAPI 3.1; `tests/openapi` holds real answers against it.
 const OPENAPI: &[u8] = include_bytes!("openapi.json");
@@ -40,6 +43,12 @@ const JSON: &str = "application/json";
 
 /// Most rows of an answer.
 const MOST_ROWS: usize = 100_000;
+
+/// Most records of an answer.
+const MOST_ENTRIES: usize = 1000;
+
+/// What one of them takes, in rows.
+const ENTRY_ROWS: usize = 4;
 
 /// Most rows, and columns, of a matrix.
 const MOST_CELLS_A_SIDE: usize = 200;
@@ -143,6 +152,24 @@ pub async fn answer(state: &Arc<State>, path: &str, question: Question<'_>) -> R
             let window = Query::parse(query, &[])?.window(kept(&snapshot))?;
             let rows = snapshot.nodes.len();
             computed(state, rows, form(Sheet::nodes()), move || json_nodes::nodes(&snapshot, window)).await
+        }
+        "/api/v1/entries" => {
+            let snapshot = state.handle.snapshot();
+            let query = Query::parse(query, &["order", "limit"])?;
+            let window = query.window(timed(&snapshot)?)?;
+            let order = query.text("order").map_or(Ok(Order::default()), |name| {
+                let allowed = Order::ALL.map(Order::name);
+                Order::by_name(name)
+                    .ok_or_else(|| Refusal::bad(format!("there is no order \"{}\"", shortened(name)), allowed))
+            })?;
+            let limit = query.number("limit", 1, MOST_ENTRIES, 100)?;
+            if state.info.masks_clients {
+                let text = "no records are kept with --mask-clients: an entry as it came has its client's address";
+                return Err(Refusal::bad(text, PATHS));
+            }
+            let (pool, zone) = (state.handle.records().await?, state.zone.clone());
+            let make = move || json_entries::entries(&snapshot, window, &pool, order, limit, &zone);
+            computed(state, limit * ENTRY_ROWS, form(Sheet::entries()), make).await
         }
         "/api/v1/openapi.json" => {
             query::nothing_asked(query)?;

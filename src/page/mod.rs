@@ -10,6 +10,7 @@ mod browser;
 mod guard;
 mod hub;
 mod json;
+mod json_entries;
 mod json_nodes;
 mod json_reuse;
 mod json_time;
@@ -34,6 +35,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 
 use crate::merger::Handle;
 pub use crate::view::Info;
+pub use crate::view::records::Zone;
 
 use guard::Guard;
 use hub::Hub;
@@ -52,6 +54,8 @@ pub struct Config {
     pub limits: Limits,
     /// What the page tells of the engine.
     pub info: Info,
+    /// The local time zone, in which records are printed.
+    pub zone: Zone,
     /// Set by the caller once all of the engine's listeners accept: `/readyz` then says so.
     pub ready: Arc<AtomicBool>,
 }
@@ -94,6 +98,7 @@ struct State {
     guard: Guard,
     limits: Limits,
     info: Arc<Info>,
+    zone: Zone,
     ready: Arc<AtomicBool>,
     meters: Arc<Meters>,
     /// Connections that may still come.
@@ -168,6 +173,7 @@ pub fn spawn(config: Config, handle: Handle) -> io::Result<Page> {
         guard: Guard::new(names, &config.allow_origins),
         limits: config.limits,
         info,
+        zone: config.zone,
         ready: config.ready,
         meters,
         connections: Arc::new(Semaphore::new(config.limits.http_connections)),

@@ -78,6 +78,11 @@ impl Sheet {
         Self { rows: "buckets", columns: named(&["from", "to", "requests", "bytes", "hits"]) }
     }
 
+    /// Of `/api/v1/entries`.
+    pub fn entries() -> Self {
+        Self { rows: "entries", columns: named(&["time", "node", "log", "band", "bytes", "time_ms", "fields", "line"]) }
+    }
+
     /// Of `/api/v1/nodes`.
     pub fn nodes() -> Self {
         let amounts = ["connections", "segments", "entries", "bytes"];

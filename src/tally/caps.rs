@@ -20,6 +20,8 @@ pub struct Caps {
     pub combinations: usize,
     /// URLs in the sample of reuse: within about 1 % of the true curve with 8192 (SHARDS, figure 6).
     pub sampled_urls: usize,
+    /// Bytes that kept records may take.
+    pub records: usize,
 }
 
 /// Bytes that a key may take on average: a table whose keys take more refuses new ones early.
@@ -40,6 +42,9 @@ const MERGER_ROW: usize = 320;
 /// The same of a large one: 2 times k rows in each of 5 open slots, up to 1.25 times k in each of 4 open tables above them and since the
 /// start, at 168 bytes (guide/windows.md 1). Only a flood of keys fills them all.
 const MERGER_LARGE_ROW: usize = 2600;
+
+/// Records that take more bytes than this are no longer a few.
+const RECORDS_MAX: usize = 32 << 20;
 
 /// More rows than this are no table but a list of everything.
 const ROWS_MAX: usize = 4 << 20;
@@ -94,6 +99,7 @@ impl Caps {
             precision,
             combinations,
             sampled_urls,
+            records: (memory / 50).min(RECORDS_MAX),
         }
     }
 }
@@ -110,7 +116,7 @@ mod tests {
             let row = |dimension: Dimension| if dimension.is_small() { MERGER_ROW } else { MERGER_LARGE_ROW };
             let merger: usize =
                 Dimension::ALL.map(|dimension| caps.merger_rows[dimension as usize] * row(dimension)).iter().sum();
-            let all = workers * (worker + caps.connection_bytes) + merger + caps.water;
+            let all = workers * (worker + caps.connection_bytes) + merger + caps.water + caps.records;
             assert!(all as u64 <= memory, "{all} of {memory}");
             assert!(caps.merger_rows[Dimension::Client as usize] > 500, "{caps:?}");
         }

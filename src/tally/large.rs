@@ -109,6 +109,11 @@ impl LargeTables {
         self.keyed[dimension as usize].row(key)
     }
 
+    /// The key of a row; empty if there is none.
+    pub fn key(&self, dimension: Dimension, row: u32) -> &[u8] {
+        self.keyed[dimension as usize].key(row)
+    }
+
     /// Keeps the client of the transaction with that number in the batch for [`LargeTables::look_up`].
     #[inline]
     pub fn stage_client(&mut self, of: usize, key: &[u8]) {

@@ -18,6 +18,7 @@ pub mod mask;
 pub mod names;
 pub mod part;
 pub mod quality;
+pub mod records;
 pub mod rejected;
 pub mod reuse;
 pub mod rollup;

@@ -2,6 +2,7 @@
 
 use super::logs::Log;
 use super::quality::{Examples, Lags, Received};
+use super::records::Taken;
 use super::reuse::Samples;
 use super::slots::SlotPart;
 use super::slotted::{Delta, Lost};
@@ -39,6 +40,8 @@ pub struct Part {
     pub slots: Vec<SlotPart>,
     /// Requests of sampled URLs.
     pub samples: Samples,
+    /// Entries as they came, a few.
+    pub taken: Taken,
     /// Entries whose clock was ahead.
     pub ahead: u64,
     /// Entries too old for any window.
@@ -187,7 +190,10 @@ impl Part {
         large_slots.clear();
         let mut samples = std::mem::take(&mut self.samples);
         samples.clear();
-        *self = Self { worker: self.worker, nodes, tables, slots, large, large_slots, samples, ..Self::default() };
+        let mut taken = std::mem::take(&mut self.taken);
+        taken.clear();
+        *self =
+            Self { worker: self.worker, nodes, tables, slots, large, large_slots, samples, taken, ..Self::default() };
         self.large.iter_mut().for_each(LargePart::clear);
         for table in &mut self.tables {
             table.keys.clear();

@@ -1,5 +1,7 @@
 //! A worker's share of the numbers: all tables, fed segment by segment, emptied part by part.
 
+use std::hash::BuildHasher;
+
 use super::Dimension;
 use super::batch::{BATCH, Pending, Recent};
 use super::caps::Caps;
@@ -10,6 +12,7 @@ use super::large::{LargeTables, Rows};
 use super::logs::Log;
 use super::part::{NodeUpdate, Part};
 use super::quality::{Examples, Received, Times};
+use super::records::Taker;
 use super::rejected::{Amount, Cause, Rejected};
 use super::reuse::Sampler;
 use super::rules::{HostFrom, Rules};
@@ -78,6 +81,9 @@ pub struct Shard {
     slots: Slots,
     is_timed: bool,
     sampler: Sampler,
+    taker: Taker,
+    /// The site of the entry at hand.
+    site: u32,
     /// What the current segment has had in the current slot.
     sum: Counts,
     /// What came of the node at hand since the last arrival, and what was odd in it.
@@ -135,6 +141,8 @@ impl Shard {
             slots: Slots::default(),
             is_timed: true,
             sampler: Sampler::new(caps.sampled_urls),
+            taker: Taker::new(worker, seed.hash_one(worker)),
+            site: REFUSED,
             sum: Counts::default(),
             received: Received::default(),
             examples: Examples::default(),
@@ -156,6 +164,7 @@ impl Shard {
         if !self.is_timed {
             self.large.keep_base();
             self.sample_below(0);
+            self.taker.stop();
         }
         self
     }
@@ -169,6 +178,10 @@ impl Shard {
     #[must_use]
     pub fn with_rules(mut self, rules: Rules) -> Self {
         self.rules = rules;
+        if self.rules.mask.is_some() {
+            // An entry as it came has its client's address, wherever its format has one.
+            self.taker.stop();
+        }
         self
     }
 
@@ -257,11 +270,16 @@ impl Shard {
             let plan = format.plan(segment);
             let mut fields = Fields::default();
             self.slots.begin(now);
+            self.taker.begin(node, segment.entry_count());
             for entry in walk.by_ref() {
                 let time = entry.time_ms();
                 times.note(time);
                 if plan.read_into(&mut fields, entry.ahead, entry.payload.len()) {
                     self.transaction(plan.has(), &fields, time, node, &mut counted.entries);
+                    if self.taker.wants() {
+                        let site = self.large.key(Dimension::Site, self.site);
+                        self.taker.take(segment, &entry, node, site);
+                    }
                 } else {
                     counted.entries.bad += 1;
                     self.damaged(entry.payload);
@@ -321,6 +339,7 @@ impl Shard {
                 Some(0) => self.transaction(plan.has(), &fields, now, node, &mut counted.entries),
                 Some(time) => self.transaction(plan.has(), &fields, time, node, &mut counted.entries),
             }
+            self.taker.skip();
             if let Some(time) = time.filter(|time| *time > 0) {
                 times.note(time);
             }
@@ -353,6 +372,7 @@ impl Shard {
         }
         let increment = increment(has, fields);
         self.sum.record(&increment);
+        self.taker.see(&increment);
         self.look_up(has, fields, time, increment, node);
         if self.batch.len() == BATCH {
             self.record_batch();
@@ -443,6 +463,7 @@ impl Shard {
         let Place { host, site } = self.place(has, fields);
         rows.keyed[Dimension::Host as usize] = host;
         rows.keyed[Dimension::Site as usize] = site;
+        self.site = site;
         if has.has_client() {
             let address = fields.client().map(|address| self.rules.mask.map_or(*address, |mask| mask.of(*address)));
             let key = address.as_ref().map_or(&[][..], |address| &address[..]);
@@ -592,6 +613,7 @@ impl Shard {
             self.add(combination, counts);
         }
         self.sampler.hand_over(&mut part.samples);
+        self.taker.hand_over(&mut part.taken);
         (part.ahead, part.late) = self.slots.take_odd();
         self.results.hand_over(&mut part.tables[Dimension::Result as usize]);
         self.statuses.hand_over(&mut part.tables[Dimension::Status as usize]);
@@ -622,6 +644,7 @@ impl Shard {
             + self.combined.bytes()
             + self.slots.bytes()
             + self.sampler.bytes()
+            + self.taker.bytes()
             + self.places.bytes()
             + self.type_rows.bytes()
     }

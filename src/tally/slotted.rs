@@ -414,6 +414,11 @@ impl Slotted {
         self.rows.hand_over(part);
     }
 
+    /// The key of a row; empty if there is none.
+    pub fn key(&self, row: u32) -> &[u8] {
+        if (row as usize) < self.keys.len() { self.keys.at(row as usize) } else { &[] }
+    }
+
     /// The process's hash of a key, known to the table or not.
     pub fn hash(&self, key: &[u8]) -> u64 {
         hash(&self.seed, key)

@@ -7,6 +7,7 @@ pub mod key;
 pub mod matrix;
 pub mod model;
 pub mod rank;
+pub mod records;
 #[cfg(test)]
 pub(crate) mod sample;
 pub mod series;

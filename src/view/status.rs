@@ -33,6 +33,8 @@ pub struct Info {
     pub reader: String,
     /// Nodes that the operator expects (`--expect-nodes`).
     pub expect_nodes: u32,
+    /// Clients' addresses are masked (`--mask-clients`).
+    pub masks_clients: bool,
 }
 
 /// What the page shows of `snapshot`, while so many browsers are connected.

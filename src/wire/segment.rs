@@ -229,6 +229,49 @@ impl<'a> Segment<'a> {
         self.data
     }
 
+    /// All before the entries: the header and its strings.
+    pub fn head(&self) -> &'a [u8] {
+        &self.bytes[..self.data]
+    }
+
+    /// The same without what differs from one segment of a log to the next: lengths and times are 0.
+    pub fn plain_head(&self) -> Vec<u8> {
+        let mut head = self.head().to_vec();
+        for at in [at::BYTE_COUNT, at::ENTRY_COUNT, at::LOW_TIMESTAMP, at::HIGH_TIMESTAMP] {
+            head[at..at + 4].fill(0);
+        }
+        head
+    }
+
+    /// One of its entries whole: header, values, and what pads them. Empty if the entry isn't of this segment.
+    pub fn whole(&self, entry: &RawEntry<'_>) -> &'a [u8] {
+        let entries = self.layout.entries;
+        let start = self.bytes.len().checked_sub(entry.ahead.len() + entries.values_at());
+        let whole = start.and_then(|start| self.bytes.get(start..start + entries.overhead() + entry.payload.len()));
+        whole.unwrap_or_default()
+    }
+
+    /// Reads it in a layout that is known: what one entry alone shows of it can be less.
+    #[must_use]
+    pub fn in_layout(mut self, layout: Layout) -> Self {
+        self.layout = layout;
+        self
+    }
+
+    /// A segment of one entry: what [`Segment::head`] and [`Segment::whole`] gave, joined.
+    pub fn of_one(head: &[u8], entry: &[u8]) -> Vec<u8> {
+        let mut bytes = [head, entry].concat();
+        let len = bytes.len() as u32;
+        if let Some(words) = u32_at(head, at::COOKIE).and_then(order) {
+            for (at, word) in [(at::BYTE_COUNT, len), (at::ENTRY_COUNT, 1)] {
+                if let Some(place) = bytes.get_mut(at..at + 4) {
+                    place.copy_from_slice(&if words == Order::Big { word.to_be_bytes() } else { word.to_le_bytes() });
+                }
+            }
+        }
+        bytes
+    }
+
     /// The entries in order, each checked to be inside. Ends after `entry_count`, at the end, or at the first that can't be right.
     pub fn entries(&self) -> Walk<'a> {
         let is_usual = (self.layout.words, self.layout.entries) == (Order::Little, EntryHeader::E16);

@@ -24,11 +24,17 @@ pub struct Program {
 impl Program {
     /// Starts `visulate serve` with two workers, on ports that it chooses.
     pub fn start(options: &[&str]) -> Self {
+        Self::start_with(options, &[])
+    }
+
+    /// The same with these variables in its environment.
+    pub fn start_with(options: &[&str], variables: &[(&str, &str)]) -> Self {
         let usual = ["--collation", "127.0.0.1:0", "--http", "127.0.0.1:0", "--memory", "256M", "--workers", "2"];
         let mut child = Command::new(env!("CARGO_BIN_EXE_visulate"))
             .arg("serve")
             .args(usual)
             .args(options)
+            .envs(variables.iter().copied())
             .env_remove("VISULATE_SECRET")
             .stdin(Stdio::null())
             .stderr(Stdio::piped())

@@ -132,7 +132,8 @@ fn what_is_not_kept_is_refused_with_what_is() {
         ("/api/v1/histogram?of=size", 400, "bytes"),
         ("/api/v1/changes", 400, "/api/v1/top"),
         ("/api/v1/miss-ratio", 400, "/api/v1/openapi.json"),
-        ("/api/v1/entries", 400, "/api/v1/top"),
+        ("/api/v1/entries?order=oldest", 400, "slowest"),
+        ("/api/v1/entries?limit=1001", 400, "1 to 1000"),
         ("/api/v1/nothing", 404, "/api/v1/top"),
         ("/api/v1/top/", 404, "/api/v1/top"),
     ] {

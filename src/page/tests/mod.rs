@@ -80,6 +80,7 @@ impl Rig {
                 expect_nodes: 2,
                 ..Info::default()
             },
+            zone: crate::page::Zone::default(),
             ready: ready.clone(),
         };
         Self {
