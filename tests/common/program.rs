@@ -21,6 +21,31 @@ pub struct Program {
     pub log: std::sync::mpsc::Receiver<String>,
 }
 
+/// Where a program answers.
+#[derive(Clone, Copy)]
+pub struct Http(pub SocketAddr);
+
+impl Http {
+    /// Status, content type and body of the answer to a request with further headers, each with its line's end.
+    pub fn ask(&self, method: &str, path: &str, headers: &str) -> (u16, String, String) {
+        let mut stream = TcpStream::connect(self.0).unwrap();
+        write!(stream, "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n{headers}\r\n", self.0).unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        let answer = String::from_utf8(answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let content_type = head.lines().find_map(|line| line.strip_prefix("content-type: ")).unwrap_or_default();
+        (head.split(' ').nth(1).unwrap().parse().unwrap(), content_type.to_owned(), body.to_owned())
+    }
+
+    /// A good answer.
+    pub fn json(&self, path: &str) -> Value {
+        let (status, _, body) = self.ask("GET", path, "");
+        assert_eq!(status, 200, "{path}: {body}");
+        serde_json::from_str(&body).unwrap()
+    }
+}
+
 impl Program {
     /// Starts `visulate serve` with two workers, on ports that it chooses.
     pub fn start(options: &[&str]) -> Self {
@@ -29,10 +54,12 @@ impl Program {
 
     /// The same with these variables in its environment.
     pub fn start_with(options: &[&str], variables: &[(&str, &str)]) -> Self {
-        let usual = ["--collation", "127.0.0.1:0", "--http", "127.0.0.1:0", "--memory", "256M", "--workers", "2"];
+        let usual = ["--collation", "127.0.0.1:0", "--http", "127.0.0.1:0", "--workers", "2"];
+        let memory: &[&str] = if options.contains(&"--memory") { &[] } else { &["--memory", "256M"] };
         let mut child = Command::new(env!("CARGO_BIN_EXE_visulate"))
             .arg("serve")
             .args(usual)
+            .args(memory)
             .args(options)
             .envs(variables.iter().copied())
             .env_remove("VISULATE_SECRET")
@@ -54,6 +81,11 @@ impl Program {
         Self { child, collation: collation.unwrap(), http: http.unwrap(), log }
     }
 
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Status and body of an answer.
     pub fn get(&self, path: &str) -> (u16, String) {
         let (status, _, body) = self.ask("GET", path, "");
@@ -62,22 +94,12 @@ impl Program {
 
     /// Status, content type and body of the answer to a request with further headers, each with its line's end.
     pub fn ask(&self, method: &str, path: &str, headers: &str) -> (u16, String, String) {
-        let mut stream = TcpStream::connect(self.http).unwrap();
-        write!(stream, "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n{headers}\r\n", self.http)
-            .unwrap();
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).unwrap();
-        let answer = String::from_utf8(answer).unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        let content_type = head.lines().find_map(|line| line.strip_prefix("content-type: ")).unwrap_or_default();
-        (head.split(' ').nth(1).unwrap().parse().unwrap(), content_type.to_owned(), body.to_owned())
+        Http(self.http).ask(method, path, headers)
     }
 
     /// A good answer.
     pub fn json(&self, path: &str) -> Value {
-        let (status, body) = self.get(path);
-        assert_eq!(status, 200, "{path}: {body}");
-        serde_json::from_str(&body).unwrap()
+        Http(self.http).json(path)
     }
 
     /// The first summary with which `enough` is content.
