@@ -8,13 +8,15 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::State;
 use super::answer::{self, Body, Refusal};
+use super::guard::shortened;
 use super::meters::Limit;
 use super::query::{self, Query};
 use super::sheet::{self, Sheet};
 use super::{json, json_nodes, json_reuse, json_time};
 use crate::merger::{Snapshot, Stopped, Whole};
 use crate::tally::rollup::POINTS_MAX;
-use crate::tally::{Dimension, Window};
+use crate::tally::{Dimension, Period, Window};
+use crate::view::Key;
 use crate::view::matrix::Tables;
 
 /// The paths that work.
@@ -87,27 +89,27 @@ pub async fn answer(state: &Arc<State>, path: &str, question: Question<'_>) -> R
     match path {
         "/api/v1/summary" => {
             let snapshot = state.handle.snapshot();
-            let window = Query::parse(query, &[])?.window(kept(&snapshot))?;
+            let period = period(&Query::parse(query, &[])?, kept(&snapshot), &snapshot)?;
             let expected = state.info.expect_nodes;
-            computed(state, 0, Form::Json, move || json::summary(&snapshot, window, expected)).await
+            computed(state, 0, Form::Json, move || json::summary(&snapshot, period, expected)).await
         }
         "/api/v1/top" => {
             let query = Query::parse(query, &["dimension", "measure", "limit", "offset"])?;
             let (dimension, measure) = (query.dimension()?, query.measure()?);
             let limit = query.number("limit", 1, MOST_ROWS, 100)?;
             let offset = query.number("offset", 0, u32::MAX as usize, 0)?;
-            let (whole, window) = in_window(state, dimension, &query).await?;
+            let (whole, period) = in_period(state, dimension, &query).await?;
             // No more rows than there are keys since the start.
             let keys = usize::try_from(state.handle.snapshot().keys[dimension as usize].0).unwrap_or(limit);
             let rows = limit.min(keys.saturating_sub(offset));
-            let make = move || whole.table(window).map(|table| json::top(&table, measure, offset, limit));
+            let make = move || whole.table(period).map(|table| json::top(&table, measure, offset, limit));
             computed(state, rows, form(Sheet::top(dimension)), make).await
         }
         "/api/v1/rank" => {
             let query = Query::parse(query, &["dimension", "measure"])?;
             let (dimension, measure) = (query.dimension()?, query.measure()?);
-            let (whole, window) = in_window(state, dimension, &query).await?;
-            let make = move || whole.table(window).map(|table| json::ranks(&table, measure));
+            let (whole, period) = in_period(state, dimension, &query).await?;
+            let make = move || whole.table(period).map(|table| json::ranks(&table, measure));
             computed(state, 0, form(Sheet::rank()), make).await
         }
         "/api/v1/matrix" => {
@@ -116,10 +118,11 @@ pub async fn answer(state: &Arc<State>, path: &str, question: Question<'_>) -> R
             query.only("columns", Dimension::Client.name())?;
             let measure = query.measure()?;
             let size = query.number("n", 1, MOST_CELLS_A_SIDE, 20)?;
-            let window = query.window(kept(&state.handle.snapshot()))?;
+            let snapshot = state.handle.snapshot();
+            let period = period(&query, kept(&snapshot), &snapshot)?;
             let [sites, clients, pairs] = of_one_tick(state).await?;
             computed(state, size * size, form(Sheet::matrix()), move || {
-                let (sites, clients, pairs) = (sites.table(window)?, clients.table(window)?, pairs.table(window)?);
+                let (sites, clients, pairs) = (sites.table(period)?, clients.table(period)?, pairs.table(period)?);
                 let tables = Tables { sites: &sites, clients: &clients, pairs: &pairs };
                 Some(json::matrix(&tables, measure, size))
             })
@@ -127,22 +130,44 @@ pub async fn answer(state: &Arc<State>, path: &str, question: Question<'_>) -> R
         }
         "/api/v1/series" => {
             let snapshot = state.handle.snapshot();
-            let window = Query::parse(query, &[])?.window(timed(&snapshot)?)?;
-            computed(state, POINTS_MAX, form(Sheet::series()), move || json_time::series(&snapshot, window)).await
+            let query = Query::parse(query, &["dimension", "key"])?;
+            let windows = timed(&snapshot)?;
+            if query.text("dimension").is_some() || query.text("key").is_some() {
+                let dimension = query.dimension()?;
+                let (key, raw) = query.key(dimension)?;
+                let (whole, period) = in_period(state, dimension, &query).await?;
+                return answered(state, POINTS_MAX, form(Sheet::series()), move || {
+                    let Some(series) = whole.series(&raw, period) else { return Ok(None) };
+                    if !series.is_known {
+                        return Err(unknown_key(dimension, &key));
+                    }
+                    Ok(Some(json_time::key_series(&snapshot, &whole, (dimension, &key), &series, period)))
+                })
+                .await;
+            }
+            let period = period(&query, windows, &snapshot)?;
+            computed(state, POINTS_MAX, form(Sheet::series()), move || json_time::series(&snapshot, period)).await
         }
         "/api/v1/histogram" => {
             let snapshot = state.handle.snapshot();
-            let query = Query::parse(query, &["of"])?;
-            let window = query.window(timed(&snapshot)?)?;
+            let query = Query::parse(query, &["of", "dimension", "key"])?;
+            let period = period(&query, timed(&snapshot)?, &snapshot)?;
             let of = json_time::Of::by_name(query.text("of").unwrap_or("time_ms"))
                 .map_err(|text| Refusal::bad(text, json_time::Of::NAMES))?;
-            computed(state, 0, form(Sheet::histogram()), move || json_time::histogram(&snapshot, window, of)).await
+            if query.text("dimension").is_some() || query.text("key").is_some() {
+                query.key(query.dimension()?)?;
+                let text = "distributions are kept of all requests only; leave out dimension and key, or ask for the key's series: \
+                            it has time_ms / timed, the mean time, and bytes / requests";
+                let refusal = Refusal::new(StatusCode::CONFLICT, text);
+                return Err(Refusal { allowed: vec!["/api/v1/series?dimension=…&key=…".into()], ..refusal });
+            }
+            computed(state, 0, form(Sheet::histogram()), move || json_time::histogram(&snapshot, period, of)).await
         }
         "/api/v1/nodes" => {
             let snapshot = state.handle.snapshot();
-            let window = Query::parse(query, &[])?.window(kept(&snapshot))?;
+            let period = period(&Query::parse(query, &[])?, kept(&snapshot), &snapshot)?;
             let rows = snapshot.nodes.len();
-            computed(state, rows, form(Sheet::nodes()), move || json_nodes::nodes(&snapshot, window)).await
+            computed(state, rows, form(Sheet::nodes()), move || json_nodes::nodes(&snapshot, period)).await
         }
         "/api/v1/openapi.json" => {
             query::nothing_asked(query)?;
@@ -173,15 +198,35 @@ fn timed(snapshot: &Snapshot) -> Result<&'static [Window], Refusal> {
     }
 }
 
-/// A dimension, and the window that is asked for.
-async fn in_window(state: &Arc<State>, dimension: Dimension, query: &Query) -> Result<(Whole, Window), Refusal> {
+/// The window or interval that is asked for.
+fn period(query: &Query, kept: &[Window], snapshot: &Snapshot) -> Result<Period, Refusal> {
+    let oldest = snapshot.history.as_ref().and_then(|history| history.oldest(snapshot.as_of));
+    query.period(kept, oldest, snapshot.as_of)
+}
+
+/// A key that nobody has asked for.
+fn unknown_key(dimension: Dimension, key: &Key) -> Refusal {
+    let key = match key {
+        Key::One(text) => text.clone(),
+        Key::Pair(texts) => texts.join(" "),
+    };
+    let text = format!(
+        "no request of {} \"{}\" is kept, neither in this time nor since the start",
+        dimension.name(),
+        shortened(&key)
+    );
+    Refusal::new(StatusCode::NOT_FOUND, text)
+}
+
+/// A dimension, and the window or interval that is asked for.
+async fn in_period(state: &Arc<State>, dimension: Dimension, query: &Query) -> Result<(Whole, Period), Refusal> {
     let snapshot = state.handle.snapshot();
-    let window = query.window(kept(&snapshot))?;
+    let period = period(query, kept(&snapshot), &snapshot)?;
     if snapshot.history.is_none() && !Dimension::BASE.contains(&dimension) {
         let text = format!("dimension {} is not kept with --statistics base", dimension.name());
         return Err(Refusal::bad(text, Dimension::BASE.map(Dimension::name)));
     }
-    Ok((state.handle.dimension(dimension, &snapshot).await?, window))
+    Ok((state.handle.dimension(dimension, &snapshot).await?, period))
 }
 
 /// Sites, clients and their pairs, of the same tick: a tick may pass between two questions.
@@ -204,6 +249,16 @@ async fn computed(
     form: Form,
     make: impl FnOnce() -> Option<Vec<u8>> + Send + 'static,
 ) -> Result<Response<Body>, Refusal> {
+    answered(state, rows, form, move || Ok(make())).await
+}
+
+/// The same, of what may be refused once it is looked for.
+async fn answered(
+    state: &Arc<State>,
+    rows: usize,
+    form: Form,
+    make: impl FnOnce() -> Result<Option<Vec<u8>>, Refusal> + Send + 'static,
+) -> Result<Response<Body>, Refusal> {
     let share = share(state, rows * ROW_BYTES).await?;
     let worker = state.hub.worker().await;
     let content_type = match form {
@@ -212,16 +267,16 @@ async fn computed(
     };
     let made = tokio::task::spawn_blocking(move || {
         let _worker = worker;
-        match (make(), form) {
+        Ok::<_, Refusal>(match (make()?, form) {
             (Some(json), Form::Csv(sheet)) => sheet.write(&json).ok(),
             (made, _) => made,
-        }
+        })
     });
     let failed = |text: &str| {
         tracing::error!("an answer could not be made: {text}");
         Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the answer could not be made; the engine's log says why")
     };
-    let body = made.await.map_err(|error| failed(&error.to_string()))?.ok_or_else(|| failed("no such window"))?;
+    let body = made.await.map_err(|error| failed(&error.to_string()))??.ok_or_else(|| failed("no such window"))?;
     Ok(answer::answer(StatusCode::OK, content_type, None, Body::with_share(body.into(), share)))
 }
 

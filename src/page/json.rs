@@ -6,7 +6,8 @@ use serde::Serialize;
 
 use crate::merger::{Covered, Snapshot, Table, windows};
 use crate::tally::rejected::Amount;
-use crate::tally::{Counts, Dimension, Entries, Measure, Rejected, Window};
+use crate::tally::windowed::Loss;
+use crate::tally::{Counts, Dimension, Entries, Measure, Period, Rejected};
 use crate::view::matrix::{self, Tables};
 use crate::view::{Key, rank};
 
@@ -29,7 +30,7 @@ impl Moment {
     pub(super) fn new(as_of: u64, covered: &Covered, tick: u64) -> Self {
         Self {
             as_of: seconds(as_of),
-            window: covered.window.name(),
+            window: covered.period.name(),
             from: seconds(covered.from),
             seconds: covered.seconds,
             tick,
@@ -87,6 +88,15 @@ impl From<&Counts> for Numbers {
 }
 
 impl Numbers {
+    /// Those of which that may have been missed.
+    pub(super) fn with_error(counts: &Counts, error: &Loss) -> Self {
+        Self {
+            error_bound: error.measure(Measure::Requests),
+            bytes_error_bound: error.measure(Measure::Bytes),
+            ..Self::from(counts)
+        }
+    }
+
     fn of(table: &Table, row: u32) -> Self {
         Self {
             error_bound: table.error_bound(row, Measure::Requests),
@@ -144,7 +154,7 @@ pub(super) fn bytes(answer: &impl Serialize) -> Vec<u8> {
 }
 
 /// `/api/v1/summary`, where the operator expects so many nodes.
-pub fn summary(snapshot: &Snapshot, window: Window, nodes_expected: u32) -> Option<Vec<u8>> {
+pub fn summary(snapshot: &Snapshot, period: Period, nodes_expected: u32) -> Option<Vec<u8>> {
     #[derive(Serialize)]
     struct EntryCounts {
         received: u64,
@@ -165,12 +175,12 @@ pub fn summary(snapshot: &Snapshot, window: Window, nodes_expected: u32) -> Opti
         late: u64,
         uniques: BTreeMap<&'static str, KeyCount>,
     }
-    let (total, covered) = windows::total(snapshot, window)?;
+    let (total, covered) = windows::total(snapshot, period)?;
     let mut uniques: BTreeMap<_, _> =
         UNIQUES.iter().map(|&dimension| (dimension.name(), KeyCount::in_all(snapshot, dimension))).collect();
-    if let (Some(Some(span)), Some(history)) = (windows::span(snapshot, window), &snapshot.history) {
-        let (count, exact) = history.clients(Some(span));
-        uniques = BTreeMap::from([(Dimension::Client.name(), KeyCount { count, exact })]);
+    if let (Some(Some(span)), Some(history)) = (windows::span(snapshot, period), &snapshot.history) {
+        let clients = history.clients(Some(span)).map(|(count, exact)| KeyCount { count, exact });
+        uniques = clients.into_iter().map(|count| (Dimension::Client.name(), count)).collect();
     }
     Some(bytes(&Summary {
         moment: Moment::new(snapshot.as_of, &covered, snapshot.tick),

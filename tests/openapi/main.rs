@@ -49,7 +49,7 @@ fn questions(document: &Document, path: &str, get: &Value) -> Vec<String> {
     let parameters: Vec<&Value> =
         get["parameters"].as_array().into_iter().flatten().map(|parameter| document.resolved(parameter)).collect();
     let words = |parameter: &Value| -> Vec<String> {
-        let schema = &parameter["schema"];
+        let schema = document.resolved(&parameter["schema"]);
         match schema["enum"].as_array() {
             Some(words) => words.iter().map(|word| word.as_str().unwrap().to_owned()).collect(),
             None => ["minimum", "maximum"].iter().filter_map(|bound| schema.get(bound)).map(Value::to_string).collect(),
