@@ -266,7 +266,7 @@ impl Table {
 }
 
 /// A row's raw key; see [`Dimension`] for what the bytes are. Orders ties.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum RawKey<'a> {
     /// Of an ordinary table.
     One(&'a [u8]),

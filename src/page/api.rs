@@ -9,18 +9,19 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::State;
 use super::answer::{self, Body, Refusal};
 use super::guard::shortened;
+use super::json_changes::Limits;
 use super::meters::Limit;
 use super::query::{self, Query};
 use super::sheet::{self, Sheet};
-use super::{json, json_nodes, json_reuse, json_time};
-use crate::merger::{Snapshot, Stopped, Whole};
+use super::{json, json_changes, json_health, json_nodes, json_reuse, json_time};
+use crate::merger::{Snapshot, Stopped, Whole, windows};
 use crate::tally::rollup::POINTS_MAX;
 use crate::tally::{Dimension, Period, Window};
 use crate::view::Key;
 use crate::view::matrix::Tables;
 
 /// The paths that work.
-pub const PATHS: [&str; 9] = [
+pub const PATHS: [&str; 14] = [
     "/api/v1/summary",
     "/api/v1/top",
     "/api/v1/rank",
@@ -29,11 +30,16 @@ pub const PATHS: [&str; 9] = [
     "/api/v1/histogram",
     "/api/v1/nodes",
     "/api/v1/miss-ratio",
+    "/api/v1/changes",
+    "/api/v1/newcomers",
+    "/api/v1/origins",
+    "/api/v1/skew",
+    "/api/v1/cache",
     "/api/v1/openapi.json",
 ];
 
 /// The paths of the contract that later versions answer.
-const LATER: [&str; 2] = ["/api/v1/changes", "/api/v1/entries"];
+const LATER: [&str; 1] = ["/api/v1/entries"];
 
 /// All paths and answers, as OpenAPI 3.1; `tests/openapi` holds real answers against it.
 const OPENAPI: &[u8] = include_bytes!("openapi.json");
@@ -45,6 +51,9 @@ const MOST_ROWS: usize = 100_000;
 
 /// Most rows, and columns, of a matrix.
 const MOST_CELLS_A_SIDE: usize = 200;
+
+/// Most keys of each dimension in what changed.
+const MOST_CHANGES: usize = 10_000;
 
 /// Memory that all large answers together may hold while they are sent, in KiB.
 pub const ANSWERS_KIB: usize = 128 << 10;
@@ -102,7 +111,10 @@ pub async fn answer(state: &Arc<State>, path: &str, question: Question<'_>) -> R
             // No more rows than there are keys since the start.
             let keys = usize::try_from(state.handle.snapshot().keys[dimension as usize].0).unwrap_or(limit);
             let rows = limit.min(keys.saturating_sub(offset));
-            let make = move || whole.table(period).map(|table| json::top(&table, measure, offset, limit));
+            let make = move || {
+                let before = whole.table_before(period);
+                whole.table(period).map(|table| json::top(&table, before.as_deref(), measure, offset, limit))
+            };
             computed(state, rows, form(Sheet::top(dimension)), make).await
         }
         "/api/v1/rank" => {
@@ -181,8 +193,79 @@ pub async fn answer(state: &Arc<State>, path: &str, question: Question<'_>) -> R
             }
             computed(state, 0, form(Sheet::miss_ratio()), move || json_reuse::curve(&snapshot)).await
         }
+        "/api/v1/changes" => changes(state, query, form(Sheet::changes())).await,
+        "/api/v1/newcomers" => {
+            let query = Query::parse(query, &["dimension", "measure", "floor", "factor", "limit"])?;
+            let (dimension, measure) = (query.dimension()?, query.measure()?);
+            let limits = Limits {
+                floor: query.number("floor", 1, u32::MAX as usize, 10)? as u64,
+                factor: query.number("factor", 2, 1_000_000, 5)? as f64,
+                rows: query.number("limit", 1, MOST_ROWS, 100)?,
+            };
+            timed(&state.handle.snapshot())?;
+            query.window(&[Window::Minute])?;
+            let (whole, _) = in_period(state, dimension, &Query::parse(None, &[])?).await?;
+            let make = move || {
+                let [minute, hour, ever] =
+                    [Window::Minute, Window::Hour, Window::Total].map(|window| whole.table(window));
+                Some(json_changes::newcomers(&*minute?, &*hour?, &*ever?, measure, limits))
+            };
+            computed(state, limits.rows.min(1000), form(Sheet::newcomers()), make).await
+        }
+        "/api/v1/origins" => {
+            let query = Query::parse(query, &["limit"])?;
+            let limit = query.number("limit", 1, MOST_ROWS, 100)?;
+            timed(&state.handle.snapshot())?;
+            let (whole, period) = in_period(state, Dimension::Server, &query).await?;
+            let make = move || Some(json_health::origins(&*whole.table(period)?, &*whole.table(Window::Hour)?, limit));
+            computed(state, limit.min(1000), form(Sheet::origins()), make).await
+        }
+        "/api/v1/skew" => {
+            let (whole, period) = in_period(state, Dimension::Node, &Query::parse(query, &[])?).await?;
+            let make = move || whole.table(period).map(|nodes| json_health::skew(&nodes));
+            computed(state, 0, form(Sheet::skew()), make).await
+        }
+        "/api/v1/cache" => {
+            let snapshot = state.handle.snapshot();
+            let (whole, period) = in_period(state, Dimension::Result, &Query::parse(query, &[])?).await?;
+            let make = move || whole.table(period).map(|results| json_health::cache(&snapshot, &results));
+            computed(state, 0, Form::Json, make).await
+        }
         _ => Err(Refusal::bad(format!("{path} is not part of this version"), PATHS)),
     }
+}
+
+/// `/api/v1/changes`.
+async fn changes(state: &Arc<State>, query: Option<&str>, form: Form) -> Result<Response<Body>, Refusal> {
+    /// Where an operator looks first.
+    const USUAL: [Dimension; 4] = [Dimension::Site, Dimension::Client, Dimension::Node, Dimension::Status];
+    /// There is nothing before the start; the first is what is meant where none is given.
+    const WINDOWS: [Window; 4] = [Window::TenMinutes, Window::Minute, Window::Hour, Window::Day];
+
+    let query = Query::parse(query, &["dimension", "measure", "limit"])?;
+    let snapshot = state.handle.snapshot();
+    timed(&snapshot)?;
+    let period = period(&query, &WINDOWS, &snapshot)?;
+    let measure = query.measure()?;
+    let limit = query.number("limit", 1, MOST_CHANGES, 10)?;
+    let dimensions = match query.text("dimension") {
+        Some(_) => vec![query.dimension()?],
+        None => USUAL.to_vec(),
+    };
+    let mut wholes = Vec::new();
+    for dimension in dimensions {
+        wholes.push(state.handle.dimension(dimension, &snapshot).await?);
+    }
+    let found = state.hub.found();
+    computed(state, limit * wholes.len(), form, move || {
+        let total = windows::total(&snapshot, period)?;
+        let before = windows::total_before(&snapshot, period);
+        let tables: Vec<_> =
+            wholes.iter().filter_map(|whole| Some((whole.table(period)?, whole.table_before(period)?))).collect();
+        let known = (found.incidents.as_slice(), found.judged_to);
+        Some(json_changes::changes(&snapshot, (total, before), &tables, measure, limit, known))
+    })
+    .await
 }
 
 /// The windows that are kept.

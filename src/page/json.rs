@@ -37,7 +37,7 @@ impl Moment {
         }
     }
 
-    fn of(table: &Table) -> Self {
+    pub(super) fn of(table: &Table) -> Self {
         Self::new(table.as_of, &table.covered, table.tick)
     }
 }
@@ -97,7 +97,7 @@ impl Numbers {
         }
     }
 
-    fn of(table: &Table, row: u32) -> Self {
+    pub(super) fn of(table: &Table, row: u32) -> Self {
         Self {
             error_bound: table.error_bound(row, Measure::Requests),
             bytes_error_bound: table.error_bound(row, Measure::Bytes),
@@ -112,15 +112,19 @@ struct Row {
     key: Option<Key>,
     #[serde(flatten)]
     numbers: Numbers,
+    /// Absent where it isn't known, null where the key had nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rank_before: Option<Option<u64>>,
 }
 
 impl Row {
-    fn of(table: &Table, row: u32) -> Self {
-        Self { key: Some(Key::new(table.dimension, table.raw_key(row))), numbers: Numbers::of(table, row) }
+    fn of(table: &Table, row: u32, rank_before: Option<Option<u64>>) -> Self {
+        let key = Some(Key::new(table.dimension, table.raw_key(row)));
+        Self { key, numbers: Numbers::of(table, row), rank_before }
     }
 
     fn nameless(counts: &Counts) -> Self {
-        Self { key: None, numbers: counts.into() }
+        Self { key: None, numbers: counts.into(), rank_before: None }
     }
 }
 
@@ -195,8 +199,8 @@ pub fn summary(snapshot: &Snapshot, period: Period, nodes_expected: u32) -> Opti
     }))
 }
 
-/// `/api/v1/top`: rows and others add up to the total.
-pub fn top(table: &Table, measure: Measure, offset: usize, limit: usize) -> Vec<u8> {
+/// `/api/v1/top`: rows and others add up to the total. With the table of the time before, rows have the rank that they had then.
+pub fn top(table: &Table, before: Option<&Table>, measure: Measure, offset: usize, limit: usize) -> Vec<u8> {
     #[derive(Serialize)]
     struct Top {
         #[serde(flatten)]
@@ -209,6 +213,10 @@ pub fn top(table: &Table, measure: Measure, offset: usize, limit: usize) -> Vec<
         keys: KeyCount,
     }
     let shown = rank::page(table, measure, offset, limit);
+    let ranks: Vec<Option<Option<u64>>> = match before {
+        Some(before) => rank::before(table, &shown, before, measure),
+        None => vec![None; shown.len()],
+    };
     let sum = shown.iter().fold(Counts::default(), |mut sum, &row| {
         sum.merge(&table.rows[row as usize]);
         sum
@@ -217,7 +225,7 @@ pub fn top(table: &Table, measure: Measure, offset: usize, limit: usize) -> Vec<
         moment: Moment::of(table),
         dimension: table.dimension.name(),
         measure: measure.name(),
-        rows: shown.iter().map(|&row| Row::of(table, row)).collect(),
+        rows: shown.iter().zip(ranks).map(|(&row, rank_before)| Row::of(table, row, rank_before)).collect(),
         other: Row::nameless(&table.total.without(&sum)),
         total: Row::nameless(&table.total),
         keys: KeyCount::of(table),
@@ -313,7 +321,7 @@ mod tests {
     #[test]
     fn a_row_has_its_names_in_order() {
         let table = sample::table(Dimension::Site, &[("a", 7)]);
-        let text = String::from_utf8(top(&table, Measure::Requests, 0, 1)).unwrap();
+        let text = String::from_utf8(top(&table, None, Measure::Requests, 0, 1)).unwrap();
         let row = r#""rows":[{"key":"a","requests":7,"bytes":70,"hits":2,"hit_bytes":20,"refresh_hits":1,"misses":3,"miss_bytes":30,"errors":1,"error_bytes":10,"unknown":1,"unknown_bytes":10,"origin_bytes":30,"timed":7,"time_ms":21,"error_bound":0,"bytes_error_bound":0}],"other":{"key":null,"requests":0,"#;
         assert!(text.contains(row), "{text}");
         assert!(
@@ -327,7 +335,7 @@ mod tests {
         let mut table = sample::table(Dimension::Site, &[("a", 7), ("b", 100), ("c", 11), ("d", 0), ("e", 50)]);
         sample::refuse(&mut table, 25, &[1]);
         for (offset, limit) in [(0, 2), (1, 2), (2, 100), (9, 9)] {
-            let answer = parsed(&top(&table, Measure::Bytes, offset, limit));
+            let answer = parsed(&top(&table, None, Measure::Bytes, offset, limit));
             for measure in Measure::ALL.map(Measure::name) {
                 let of = |row: &Value| row[measure].as_u64().unwrap();
                 let shown: u64 = answer["rows"].as_array().unwrap().iter().map(of).sum();
@@ -336,7 +344,7 @@ mod tests {
             assert_eq!(answer["keys"]["count"], 5);
             assert_eq!(answer["keys"]["exact"], false);
         }
-        let answer = parsed(&top(&table, Measure::Bytes, 0, 2));
+        let answer = parsed(&top(&table, None, Measure::Bytes, 0, 2));
         assert_eq!(answer["rows"][0]["error_bound"], 0, "b was known");
         assert_eq!(answer["rows"][1]["error_bound"], 25);
         assert_eq!(answer["rows"][1]["bytes_error_bound"], 250);

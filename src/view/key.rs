@@ -31,6 +31,13 @@ impl Key {
     }
 }
 
+impl Key {
+    /// True for the key of entries that have none: `(none)`, `(unknown)`.
+    pub fn is_nothing(&self) -> bool {
+        matches!(self, Self::One(text) if text == "(none)" || text == "(unknown)")
+    }
+}
+
 impl Serialize for Key {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {

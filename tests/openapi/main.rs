@@ -212,7 +212,7 @@ fn csv_has_what_json_has() {
             assert!(lacking.is_empty(), "{question}: {lacking:?}");
         }
     }
-    assert_eq!(kinds, 7);
+    assert_eq!(kinds, 11);
     let (_, _, csv) = program.ask("GET", "/api/v1/top?dimension=status", "Accept: text/csv\r\n");
     let json = program.json("/api/v1/top?dimension=status");
     let first: Vec<&str> = csv.lines().nth(1).unwrap().split(',').collect();

@@ -91,6 +91,16 @@ impl History {
         days.first().map(|first| first.max(reach) * 1000)
     }
 
+    /// Buckets of 10 s that begin from one second to before another, as far as an hour keeps them.
+    pub fn tens(&self, from: u64, to: u64) -> impl Iterator<Item = (u64, &Bucket)> {
+        self.levels[1].range(from, to)
+    }
+
+    /// The same of 1 s, as far as ten minutes keep them.
+    pub fn ones(&self, from: u64, to: u64) -> impl Iterator<Item = (u64, &Bucket)> {
+        self.levels[0].range(from, to)
+    }
+
     /// True if something was covered from one moment to before another (ms).
     pub fn covers(&self, from: u64, to: u64) -> bool {
         let (from, to) = (from / 1000, to.div_ceil(1000));
