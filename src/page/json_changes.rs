@@ -138,6 +138,7 @@ pub fn newcomers(minute: &Table, hour: &Table, whole: &Table, measure: Measure, 
         numbers: Numbers,
         value: u64,
         before_per_second: f64,
+        before_bound_per_second: f64,
         factor: Option<f64>,
         new: bool,
     }
@@ -168,27 +169,27 @@ pub fn newcomers(minute: &Table, hour: &Table, whole: &Table, measure: Measure, 
                 continue;
             }
             let key = flat(minute.raw_key(row));
-            // At most: what a table may have missed counts as if it had been there.
-            let most = |table: &Table, found: Option<&u32>| match found {
-                Some(&row) => table.rows[row as usize].measure(measure).saturating_add(table.error_bound(row, measure)),
-                None if table.is_exact() => 0,
-                None => table.refused.measure(measure),
+            // What is held, and how much more there may have been.
+            let of = |table: &Table, found: Option<&u32>| match found {
+                Some(&row) => (table.rows[row as usize].measure(measure), table.error_bound(row, measure)),
+                None => (0, table.refused.measure(measure)),
             };
-            let past = most(hour, in_hour.get(&key)).saturating_sub(value);
-            let is_new = most(whole, ever.get(&key)) <= value && past == 0;
+            let (past, bound) = of(hour, in_hour.get(&key));
+            let past = past.saturating_sub(value);
+            let (all, missed) = of(whole, ever.get(&key));
+            let is_new = all <= value && missed == 0 && (past, bound) == (0, 0);
             let (rate, mean) = (value as f64 / minute.covered.seconds, past as f64 / before.seconds);
-            if is_new || (rate >= limits.factor * mean && past > 0) {
-                rows.push((
-                    rate / mean,
-                    Row {
-                        key: Key::new(minute.dimension, minute.raw_key(row)),
-                        numbers: Numbers::of(minute, row),
-                        value,
-                        before_per_second: mean,
-                        factor: (past > 0).then(|| rate / mean),
-                        new: is_new,
-                    },
-                ));
+            if rate >= limits.factor * mean {
+                let row = Row {
+                    key: Key::new(minute.dimension, minute.raw_key(row)),
+                    numbers: Numbers::of(minute, row),
+                    value,
+                    before_per_second: mean,
+                    before_bound_per_second: bound as f64 / before.seconds,
+                    factor: (past > 0).then(|| rate / mean),
+                    new: is_new,
+                };
+                rows.push((rate / mean, row));
             }
         }
     }

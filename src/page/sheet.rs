@@ -51,7 +51,7 @@ impl Sheet {
 
     /// Of `/api/v1/newcomers`.
     pub fn newcomers() -> Self {
-        let about = named(&["value", "before_per_second", "factor", "new"]);
+        let about = named(&["value", "before_per_second", "before_bound_per_second", "factor", "new"]);
         Self { rows: "rows", columns: [named(&["key"]), numbers(), about].concat() }
     }
 
