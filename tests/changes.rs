@@ -114,7 +114,7 @@ fn the_incident_of_the_demo_is_told_and_nothing_else() {
     assert!((INCIDENT..INCIDENT + 30).contains(&since), "{since} {INCIDENT}");
     assert!(incident["text"].as_str().unwrap().contains("503 from heron.example"), "{incident}");
 
-    demo.go_to(INCIDENT + 420);
+    demo.go_to(INCIDENT + 300);
     let incident = &demo.incidents()[0];
     assert_eq!(incident["since"], since, "it keeps its beginning");
     let errors = &incident["signals"][0];
@@ -187,7 +187,7 @@ fn the_incident_of_the_demo_is_told_and_nothing_else() {
 #[test]
 fn newcomers_had_nothing_or_far_less() {
     let mut demo = Demo::start(&["--history", "10m", "--rate", "200", "--flush", "0"]);
-    demo.go_to(INCIDENT + 200);
+    demo.go_to(INCIDENT + 120);
     let newcomers = demo.json("newcomers?dimension=site,status&floor=20&factor=3");
     let keys: Vec<&Json> = newcomers["rows"].as_array().unwrap().iter().map(|row| &row["key"]).collect();
     assert!(keys.contains(&&serde_json::json!(["heron.example", "503"])), "{newcomers}");
