@@ -20,17 +20,18 @@ interface Changes {
 
 /** In steps, each of which is waited for. */
 async function forward(host: Engine, seconds: number): Promise<void> {
-  for (let left = seconds; left > 0; left -= 20) {
-    await host.advance(Math.min(20, left));
+  for (let left = seconds; left > 0; left -= 5) {
+    await host.advance(Math.min(5, left));
   }
 }
 
 const notices = ({ page }: Visit): Promise<string[]> => page.locator("#notices p").allInnerTexts();
 
 test("the incident is told with its site and status, and marked in charts and table", { timeout: 300_000 }, async () => {
-  const host = await engine({ command: "demo", args: ["--clock", "stdin", "--history", "12m", "--rate", "400", "--flush", "0", "--seed", "1", "--at", String(START)] });
+  const host = await engine({ command: "demo", args: ["--clock", "stdin", "--history", "6m", "--rate", "400", "--flush", "0", "--seed", "1", "--at", String(START)] });
+  await forward(host, INCIDENT - START - 5);
   const there = await open(host, { query: "?w=10m&tz=utc" });
-  await forward(host, INCIDENT - START);
+  await host.advance(5);
   const quiet = await until("quiet traffic is shown", async () => {
     const lines = await notices(there);
     return lines.length === 1 && !lines[0]?.includes("–") ? lines : null;
@@ -69,7 +70,7 @@ test("the incident is told with its site and status, and marked in charts and ta
   expect(Math.abs(Number(x) - (44 + (bucket / 300) * (Number(width) - 44)))).toBeLessThan(5);
   expect(await there.page.locator("#series .events text").allTextContents()).toEqual([expect.stringMatching(/^\d\d:\d\d heron\.example 503$/)]);
 
-  await forward(host, 180);
+  await forward(host, 60);
   const named = there.page.locator("#sites tr.named");
   await until("the site is marked", async () => (await named.count()) === 1);
   expect(await named.getAttribute("data-key")).toBe("heron.example");
