@@ -211,3 +211,74 @@ pub fn cache(snapshot: &Snapshot, results: &Table) -> Vec<u8> {
         },
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tally::{Band, Dimension};
+    use crate::view::sample;
+    use serde_json::Value;
+
+    fn counts(requests: u64, errors: u64, ms: u64) -> Counts {
+        let mut counts = Counts { timed: requests, time_ms: requests * ms, ..Counts::default() };
+        counts.requests[Band::Fresh as usize] = requests - errors;
+        counts.requests[Band::Error as usize] = errors;
+        counts
+    }
+
+    fn table(dimension: Dimension, rows: &[(&str, Counts)]) -> Table {
+        let named: Vec<(&str, u64)> = rows.iter().map(|(name, _)| (*name, 0)).collect();
+        let mut table = sample::table(dimension, &named);
+        table.rows = rows.iter().map(|(_, counts)| *counts).collect();
+        table.rows.iter().for_each(|counts| table.total.merge(counts));
+        table.covered.seconds = 10.0;
+        table
+    }
+
+    #[test]
+    fn origins_are_judged_against_their_own_hour() {
+        let rows = [
+            ("good", counts(100, 2, 50), counts(1000, 20, 50)),
+            ("bad as ever", counts(100, 40, 50), counts(1000, 400, 50)),
+            ("failing", counts(100, 40, 900), counts(1000, 50, 50)),
+            ("slow", counts(100, 2, 300), counts(1000, 20, 100)),
+            ("quick, twice as long", counts(100, 0, 20), counts(1000, 0, 5)),
+            ("seldom", counts(9, 9, 900), counts(9, 9, 900)),
+            ("", counts(500, 0, 1), counts(5000, 0, 1)),
+        ];
+        let now = table(Dimension::Server, &rows.map(|(name, now, _)| (name, now)));
+        let hour = table(Dimension::Server, &rows.map(|(name, _, hour)| (name, hour)));
+        let answer: Value = serde_json::from_slice(&origins(&now, &hour, 100)).unwrap();
+        let states: std::collections::BTreeMap<&str, &str> = answer["rows"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|row| (row["key"].as_str().unwrap(), row["state"].as_str().unwrap()))
+            .collect();
+        let expected = [
+            ("good", "good"),
+            ("bad as ever", "good"),
+            ("failing", "failing"),
+            ("slow", "slow"),
+            ("quick, twice as long", "good"),
+            ("seldom", "unknown"),
+        ];
+        assert_eq!(states, expected.into(), "who is nobody is no origin");
+    }
+
+    #[test]
+    fn nodes_are_held_against_the_median() {
+        let rows =
+            [("a", counts(100, 1, 10)), ("b", counts(110, 1, 10)), ("c", counts(400, 1, 10)), ("d", counts(90, 0, 10))];
+        let answer: Value = serde_json::from_slice(&skew(&table(Dimension::Node, &rows))).unwrap();
+        let found = answer["rows"].as_array().unwrap();
+        let of =
+            |key: &str, figure: &str| found.iter().find(|row| row["key"] == key && row["figure"] == figure).unwrap();
+        assert_eq!(of("c", "requests_per_second")["median"], 10.5);
+        assert!((of("c", "requests_per_second")["factor"].as_f64().unwrap() - 40.0 / 10.5).abs() < 1e-9);
+        assert_eq!((&found[0]["key"], &found[0]["figure"]), (&"d".into(), &"error_share".into()), "none at all");
+        assert_eq!(median(vec![]), None);
+        let empty: Value = serde_json::from_slice(&skew(&table(Dimension::Node, &[]))).unwrap();
+        assert_eq!(empty["rows"], serde_json::json!([]));
+    }
+}

@@ -140,7 +140,7 @@ pub struct Raised {
     pub until: Option<u64>,
     /// The median before.
     pub before: f64,
-    /// The mean of its buckets of the last minute, the first one left out: what it rose or fell to.
+    /// The mean of its buckets of the last half minute, the first one left out: what it rose or fell to.
     pub now: f64,
 }
 
@@ -199,7 +199,7 @@ impl Standing {
         self.raised.until = until;
         let past = self.values.len() - self.quiet;
         // Its first bucket is usual in part.
-        let last: Vec<f64> = self.values[..past].iter().skip(1).rev().take(6).map(|(_, value)| *value).collect();
+        let last: Vec<f64> = self.values[..past].iter().skip(1).rev().take(RAISING).map(|(_, value)| *value).collect();
         if !last.is_empty() {
             self.raised.now = last.iter().sum::<f64>() / last.len() as f64;
         }
@@ -304,6 +304,8 @@ mod tests {
         time_ms: u64,
     }
 
+    type Change = fn(Second) -> Second;
+
     /// Traffic that varies a little, as given by second since the start.
     fn history(seconds: u64, traffic: impl Fn(u64) -> Second) -> History {
         let mut rollup = Rollup::new(PRECISION, 1024);
@@ -382,7 +384,7 @@ mod tests {
     #[test]
     fn each_signal_is_raised_after_three_buckets_and_cleared_after_twelve() {
         let from = 1203;
-        let cases: [(Signal, fn(Second) -> Second); 5] = [
+        let cases: [(Signal, Change); 5] = [
             (Signal::Errors, |second| Second { errors: 20, time_ms: second.time_ms / 10, ..second }),
             (Signal::Hits, |second| Second { misses: 70, ..second }),
             (Signal::Time, |second| Second { time_ms: 300, ..second }),

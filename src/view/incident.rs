@@ -239,3 +239,92 @@ pub fn model(incidents: &[Incident], judged_to: u64) -> Model {
     let texts: Vec<String> = texts.collect();
     Model { head: vec![judged_to, texts.len() as u64], texts, ..Model::default() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::view::sample;
+
+    fn raised(signal: Signal, since: u64, until: Option<u64>) -> (Raised, Vec<Named>) {
+        let (before, now) = if signal == Signal::Hits { (0.87, 0.83) } else { (0.003, 0.058) };
+        (Raised { signal, bucket: since / 10 * 10, since, until, before, now }, Vec::new())
+    }
+
+    #[test]
+    fn signals_that_begin_together_are_one_incident_and_the_worst_is_first() {
+        let all = [
+            raised(Signal::Requests, 100, Some(250)),
+            raised(Signal::Hits, 5_040, None),
+            raised(Signal::Errors, 5_000, None),
+            raised(Signal::Time, 5_500, Some(5_700)),
+            raised(Signal::Hits, 900, Some(1_000)),
+        ];
+        let silent = sample::node(4, "ams-05", NodeState::Silent, None);
+        let live = sample::node(5, "ams-06", NodeState::Live, Some(1));
+        let found = incidents(&all, &[silent.clone(), live]);
+        let shown: Vec<(u64, Option<u64>, Vec<&str>)> = found
+            .iter()
+            .map(|one| (one.since, one.until, one.signals.iter().map(|told| told.signal).collect()))
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                (5_000, None, vec!["error_share", "hit_ratio", "p95_ms"]),
+                (silent.last_arrival / 1000, None, vec![]),
+                (900, Some(1_000), vec!["hit_ratio"]),
+                (100, Some(250), vec!["requests_per_second"]),
+            ]
+        );
+        assert_eq!(found[1].silent_node.as_deref(), Some("ams-05@192.0.2.5"));
+        assert!(
+            found[0]
+                .text
+                .starts_with("Errors rose from 0.3 to 5.8 % of requests; spread over many keys. Hit ratio fell")
+        );
+        let model = model(&found, 5_760);
+        assert_eq!((model.head, model.texts.len()), (vec![5_760, 4], 4));
+    }
+
+    #[test]
+    fn a_key_explains_what_it_did_not_do_before() {
+        let table = |dimension, rows: &[(&str, u64)]| {
+            let mut table = sample::table(dimension, rows);
+            table.covered.seconds = 60.0;
+            Arc::new(table)
+        };
+        let (one, _) = raised(Signal::Errors, 5_000, None);
+        let before = [("a", 100), ("b", 100), ("c", 100)];
+        // A fifth of them are errors.
+        let sites = (table(Dimension::Site, &[("a", 100), ("b", 600), ("c", 110)]), table(Dimension::Site, &before));
+        let named = explain(&one, std::slice::from_ref(&sites));
+        assert_eq!((named.len(), named[0].key.clone()), (1, Key::One("b".into())));
+        assert!((named[0].share - 100.0 / 102.0).abs() < 1e-9, "{named:?}");
+        // The only node of all had all requests before, too; and what fell explains no rise.
+        let nodes = (table(Dimension::Node, &[("only", 800)]), table(Dimension::Node, &[("only", 300)]));
+        assert_eq!(explain(&one, &[nodes]), []);
+        assert_eq!(explain(&one, &[(sites.1, sites.0)]), []);
+        let spread = (table(Dimension::Site, &[("a", 300), ("b", 300), ("c", 300)]), table(Dimension::Site, &before));
+        assert_eq!(explain(&one, &[spread]), []);
+        assert_eq!(explain(&one, &[]), []);
+    }
+
+    #[test]
+    fn what_nodes_have_yet_to_catch_up_with_is_not_judged() {
+        let mut snapshot = sample::snapshot(100, Vec::new());
+        let node = |last_entry: u64, last_arrival: u64| {
+            let mut node = (*sample::node(0, "a", NodeState::Live, Some(0))).clone();
+            (node.last_entry, node.last_arrival) = (last_entry, last_arrival);
+            Arc::new(node)
+        };
+        let now = snapshot.as_of;
+        snapshot.complete_to = now - 12_000;
+        let complete = (now - 12_000) / 10_000 * 10;
+        assert_eq!(judged_to(&snapshot), complete, "nobody sends");
+        snapshot.nodes = vec![node(now - 2_000_000, now - 100)];
+        assert_eq!(judged_to(&snapshot), (now - 2_000_000) / 10_000 * 10, "all of history is on its way");
+        snapshot.nodes.push(node(now - 3_000, now - 100));
+        assert_eq!(judged_to(&snapshot), complete, "one node's clock is behind");
+        snapshot.nodes = vec![node(now - 2_000_000, now - 60_000)];
+        assert_eq!(judged_to(&snapshot), complete, "it was long ago");
+    }
+}
