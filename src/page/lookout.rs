@@ -17,12 +17,29 @@ pub struct Found {
     pub judged_to: u64,
 }
 
+/// A signal, and the keys that explain it.
+#[derive(Clone, Debug)]
+struct Known {
+    raised: Raised,
+    named: Vec<Named>,
+    /// These were looked for.
+    explained: bool,
+}
+
+impl Known {
+    /// True while what explains it may change, or was never looked for: once it is over, its time is kept less and less finely.
+    fn is_open(&self, judged_to: u64) -> bool {
+        const SETTLED: u64 = 60;
+        !self.explained || self.raised.until.is_none_or(|until| judged_to < until + SETTLED)
+    }
+}
+
 /// The lookout: nobody waits for it but the hub, once a tick.
 #[derive(Debug)]
 pub struct Lookout {
     handle: Handle,
     found: Mutex<Found>,
-    raised: Mutex<Vec<(Raised, Vec<Named>)>>,
+    raised: Mutex<Vec<Known>>,
 }
 
 impl Lookout {
@@ -64,22 +81,22 @@ impl Lookout {
             raised = self.explained(snapshot, known(found, &raised), judged_to, &worker).await?;
             self.raised.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&raised);
         }
-        let incidents = Arc::new(incident::incidents(&raised, &snapshot.nodes));
+        let told: Vec<(Raised, Vec<Named>)> = raised.into_iter().map(|one| (one.raised, one.named)).collect();
+        let incidents = Arc::new(incident::incidents(&told, &snapshot.nodes));
         *self.found.lock().unwrap_or_else(PoisonError::into_inner) = Found { incidents, judged_to };
         Ok(())
     }
 
-    /// Finds what explains the signals that stand, anew each time.
+    /// Finds what explains the signals that stand, anew each time, and once what explains others.
     async fn explained(
         &self,
         snapshot: &Arc<Snapshot>,
-        mut raised: Vec<(Raised, Vec<Named>)>,
+        mut known: Vec<Known>,
         judged_to: u64,
         worker: &impl AsyncFn() -> OwnedSemaphorePermit,
-    ) -> Result<Vec<(Raised, Vec<Named>)>, Stopped> {
-        let stands = |(raised, named): &(Raised, Vec<Named>)| raised.until.is_none() || named.is_empty();
-        if !raised.iter().any(stands) {
-            return Ok(raised);
+    ) -> Result<Vec<Known>, Stopped> {
+        if !known.iter().any(|one| one.is_open(judged_to)) {
+            return Ok(known);
         }
         let mut wholes = Vec::new();
         for dimension in incident::DIMENSIONS {
@@ -88,14 +105,11 @@ impl Lookout {
         let leave = worker().await;
         let explained = tokio::task::spawn_blocking(move || {
             let _leave = leave;
-            for one in raised.iter_mut().filter(|one| stands(one)) {
-                let named = incident::explain(&one.0, &tables(&wholes, &one.0, judged_to));
-                // What explained it before is better than nothing, once its time is kept no more.
-                if !named.is_empty() || one.0.until.is_none() {
-                    one.1 = named;
-                }
+            for one in known.iter_mut().filter(|one| one.is_open(judged_to)) {
+                one.named = incident::explain(&one.raised, &tables(&wholes, &one.raised, judged_to));
+                one.explained = true;
             }
-            raised
+            known
         });
         Ok(explained.await.unwrap_or_else(|error| {
             tracing::error!(%error, "what explains a change could not be computed");
@@ -111,17 +125,16 @@ fn tables(wholes: &[Whole], raised: &Raised, judged_to: u64) -> Vec<(Arc<Table>,
 }
 
 /// What is found again keeps its beginning and what explained it: with time, less is kept to find these by.
-fn known(found: Vec<Raised>, before: &[(Raised, Vec<Named>)]) -> Vec<(Raised, Vec<Named>)> {
+fn known(found: Vec<Raised>, before: &[Known]) -> Vec<Known> {
     const CLOSE: u64 = 120;
     let again = |one: Raised| {
-        let same =
-            |(old, _): &&(Raised, Vec<Named>)| old.signal == one.signal && old.bucket.abs_diff(one.bucket) <= CLOSE;
+        let same = |old: &&Known| old.raised.signal == one.signal && old.raised.bucket.abs_diff(one.bucket) <= CLOSE;
         match before.iter().find(same) {
-            Some((old, named)) => {
-                let (bucket, since) = (old.bucket, old.since);
-                (Raised { bucket, since, ..one }, named.clone())
+            Some(old) => {
+                let (bucket, since) = (old.raised.bucket, old.raised.since);
+                Known { raised: Raised { bucket, since, ..one }, ..old.clone() }
             }
-            None => (one, Vec::new()),
+            None => Known { raised: one, named: Vec::new(), explained: false },
         }
     };
     found.into_iter().map(again).collect()
