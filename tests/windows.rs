@@ -255,3 +255,105 @@ fn a_clock_that_is_ahead_does_not_empty_the_windows() {
         assert_eq!(program.json(&format!("/api/v1/summary?window={window}"))["requests"], requests, "{window}");
     }
 }
+
+/// Requests of an answer's points, without gaps.
+fn of_points(answer: &Json) -> u64 {
+    let points = answer["points"].as_array().unwrap();
+    points.iter().filter_map(|point| point["requests"].as_u64()).sum()
+}
+
+#[test]
+fn intervals_and_keys_have_their_buckets() {
+    let program = Program::start(&[]);
+    // An even second, as buckets of large dimensions begin at.
+    let start = (now() - 30) / 2 * 2;
+    let mut node = program.connect();
+    std::io::Write::write_all(&mut node, &vectors(start)).unwrap();
+    program.summary(|summary| summary["uniques"]["client"]["count"] == 5);
+
+    // Of the ten entries, three are of the seconds 2 to 3 after the first, and those two seconds are one bucket of every table.
+    let summary = program.json(&format!("/api/v1/summary?from={}&to={}", start + 2, start + 4));
+    let of_time = |from: i64, to: i64| {
+        VECTORS.iter().filter(|vector| (from..to).contains(&(start + vector.0))).collect::<Vec<_>>()
+    };
+    let expected = of_time(start + 2, start + 4);
+    assert_eq!((&summary["window"], &summary["requests"]), (&"custom".into(), &expected.len().into()));
+    assert_eq!((&summary["from"], &summary["seconds"]), (&((start + 2) as f64).into(), &2.0.into()));
+    let bytes: i64 = expected.iter().map(|vector| vector.5).sum();
+    assert_eq!(summary["bytes"], bytes);
+    let clients: std::collections::BTreeSet<&str> = expected.iter().map(|vector| vector.2).collect();
+    assert_eq!(summary["uniques"]["client"]["count"], clients.len());
+    let interval = format!("from={}&to={}", start + 2, start + 4);
+    for dimension in ["status", "client", "site", "url", "client,site", "network", "scheme", "node"] {
+        let top = program.json(&format!("/api/v1/top?dimension={dimension}&{interval}"));
+        assert_eq!(
+            (&top["window"], &top["total"]["requests"]),
+            (&"custom".into(), &expected.len().into()),
+            "{dimension}"
+        );
+        assert_eq!((&top["from"], &top["seconds"]), (&((start + 2) as f64).into(), &2.0.into()), "{dimension}");
+    }
+    for path in ["rank?dimension=site", "matrix?rows=site", "histogram?of=bytes", "nodes?"] {
+        assert_eq!(program.json(&format!("/api/v1/{path}&{interval}"))["window"], "custom", "{path}");
+    }
+    let series = program.json(&format!("/api/v1/series?{interval}"));
+    assert_eq!((&series["step"], of_points(&series)), (&1.into(), expected.len() as u64));
+
+    for (dimension, key, requests) in [
+        ("status", "200", 6),
+        ("result", "TCP_MEM_HIT", 1),
+        ("method", "POST", 1),
+        ("type", "text/html", 3),
+        ("route", "DIRECT", 4),
+        ("node", "edge@127.0.0.1", 10),
+        ("client", "10.0.0.1", 3),
+        ("client", "2001:db8::1", 1),
+        ("network", "10.0.0.0/24", 9),
+        ("site", "example.com", 7),
+        ("host", "old.example.net", 1),
+        ("url", "http://www.example.com/a.jpg", 3),
+        ("scheme", "http", 10),
+        ("extension", "(dynamic)", 2),
+        ("server", "(none)", 5),
+        ("client,site", "[%2210.0.0.1%22,%22example.com%22]", 3),
+        ("site,status", "[%22example.com%22,%22200%22]", 4),
+        ("node,status", "[%22edge@127.0.0.1%22,%22200%22]", 6),
+        ("site,url", "[%22example.net%22,%22http://old.example.net/x%22]", 1),
+    ] {
+        for window in
+            ["window=1m", "window=10m", "window=1h", "window=24h", "window=total", &format!("from={}", start - 1)]
+        {
+            let series = program.json(&format!("/api/v1/series?dimension={dimension}&key={key}&{window}"));
+            assert_eq!(of_points(&series), requests, "{dimension} {key} {window}: {series}");
+            assert_eq!(series["dimension"], dimension);
+            let first = series["points"][0]["t"].as_u64().unwrap();
+            let steps = (first..).step_by(series["step"].as_u64().unwrap() as usize);
+            let points = series["points"].as_array().unwrap();
+            assert!(points.iter().zip(steps).all(|(point, t)| point["t"] == t), "{dimension} {window}");
+        }
+    }
+    // Known, but not of that time; and never seen.
+    let quiet =
+        program.json(&format!("/api/v1/series?dimension=client&key=2001:db8::1&from={}&to={}", start - 1, start + 1));
+    assert_eq!(of_points(&quiet), 0);
+    for (question, status, word) in [
+        ("series?dimension=site&key=nobody.example", 404, "nobody.example"),
+        ("series?dimension=status&key=299", 404, "299"),
+        ("series?dimension=status&key=abc", 400, "no key"),
+        ("series?dimension=client&key=10.0.0", 400, "no key"),
+        ("series?dimension=client,site&key=a", 400, "no key"),
+        ("series?dimension=site", 400, "key is needed"),
+        ("series?key=a", 400, "dimension is needed"),
+        ("histogram?dimension=status&key=200", 409, "all requests only"),
+        ("summary?from=0", 400, "not kept"),
+        ("summary?from=1e9", 400, "not a moment"),
+        ("top?dimension=site&from=99999999999", 400, "not kept"),
+        ("top?dimension=site&to=99999999999", 400, "needs from"),
+        ("rank?dimension=site&window=1m&from=1", 400, "one of them"),
+        ("miss-ratio?from=1", 400, "no intervals"),
+    ] {
+        let (found, body) = program.get(&format!("/api/v1/{question}"));
+        assert_eq!(found, status, "{question}: {body}");
+        assert!(body.contains(word), "{question}: {body}");
+    }
+}

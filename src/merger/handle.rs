@@ -7,7 +7,8 @@ use tokio::sync::{oneshot, watch};
 
 use super::{Large, Snapshot, Table, windows};
 use crate::tally::records::Pool;
-use crate::tally::{Dimension, Part, Window};
+use crate::tally::windowed::KeySeries;
+use crate::tally::{Dimension, Part, Period};
 
 /// What can be asked of the merger.
 #[derive(Debug)]
@@ -50,11 +51,27 @@ impl Whole {
         }
     }
 
-    /// The table of a window; `None` if it isn't kept.
-    pub fn table(&self, window: Window) -> Option<Arc<Table>> {
+    /// The table of a window or an interval; `None` if it isn't kept.
+    pub fn table(&self, period: impl Into<Period>) -> Option<Arc<Table>> {
         match self {
-            Self::Small(dimension, snapshot) => windows::table(snapshot, *dimension, window),
-            Self::Large(dimension, large) => large.table(*dimension, window),
+            Self::Small(dimension, snapshot) => windows::table(snapshot, *dimension, period.into()),
+            Self::Large(dimension, large) => large.table(*dimension, period),
+        }
+    }
+
+    /// The table of the time of equal length before; `None` if it isn't kept, or nothing was counted then.
+    pub fn table_before(&self, period: Period) -> Option<Arc<Table>> {
+        match self {
+            Self::Small(dimension, snapshot) => windows::table_before(snapshot, *dimension, period),
+            Self::Large(dimension, large) => large.table_before(*dimension, period),
+        }
+    }
+
+    /// One raw key by bucket; `None` if that isn't kept.
+    pub fn series(&self, key: &[u8], period: Period) -> Option<KeySeries> {
+        match self {
+            Self::Small(dimension, snapshot) => windows::series(snapshot, *dimension, key, period),
+            Self::Large(dimension, large) => large.series(*dimension, key, period),
         }
     }
 }

@@ -1,16 +1,18 @@
 //! The merger's tables of large dimensions: every worker's parts, by slot of entry time, under common numbers.
 
+use std::cell::RefCell;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::snapshot::{Covered, Keys, Table};
+use crate::tally::derived::derive;
 use crate::tally::dimension::{Kind, join};
 use crate::tally::part::LargePart;
 use crate::tally::slotted::Lost;
 use crate::tally::table::Seed;
 use crate::tally::windowed::summary::Row;
-use crate::tally::windowed::{Cuts, Kept, Level, Levels, Loss, Scales, Slot, shrink_to};
-use crate::tally::{Caps, Counts, Dimension, Names, Part, Window};
+use crate::tally::windowed::{Cuts, Kept, KeySeries, Level, Levels, Loss, Scales, Slot, shrink_to};
+use crate::tally::{Caps, Counts, Dimension, Names, Part, Period, Window, windowed};
 
 /// All large dimensions, in the order of [`Dimension::LARGE`].
 #[derive(Debug)]
@@ -205,23 +207,86 @@ pub struct Large {
 impl Large {
     /// The table of a window; `None` if it isn't kept. Takes some milliseconds for each 10 000 keys, the first time. `dimension` is its own,
     /// or one that is made of it.
-    pub fn table(&self, dimension: Dimension, window: Window) -> Option<Arc<Table>> {
-        if window != Window::Total && !self.is_timed {
+    ///
+    /// The table of an interval is made each time.
+    pub fn table(&self, dimension: Dimension, period: impl Into<Period>) -> Option<Arc<Table>> {
+        let period = period.into();
+        if period != Window::Total.into() && !self.is_timed {
             return None;
         }
-        let table = self.tables[window as usize].get_or_init(|| Arc::new(self.make(window)));
+        let window = match period {
+            Period::Window(window) => window,
+            Period::Between(from, to) => {
+                let sum = self.kept.between(from, to, self.as_of);
+                return Some(self.derived(self.table_of(&sum, period), dimension));
+            }
+        };
+        let table = self.tables[window as usize].get_or_init(|| {
+            let sum = self.kept.window(level(window), self.as_of);
+            Arc::new(self.table_of(&sum, period))
+        });
         if dimension == table.dimension {
             return Some(table.clone());
         }
         // Made under the lock, so that two who ask at once don't both make it.
         let mut derived = self.derived.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = derived.iter().find(|known| known.dimension == dimension && known.covered.window == window);
+        let known = derived.iter().find(|known| known.dimension == dimension && known.covered.period == period);
         if let Some(known) = known {
             return Some(known.clone());
         }
         let made = Arc::new(super::derived::table(table, dimension));
         derived.push(made.clone());
         Some(made)
+    }
+
+    /// The table of the time of equal length before a period: of whole buckets, none of which is in both. `None` for since the start, and
+    /// where nothing is kept of then.
+    pub fn table_before(&self, dimension: Dimension, period: Period) -> Option<Arc<Table>> {
+        if !self.is_timed {
+            return None;
+        }
+        let sum = match period {
+            Period::Window(window) => self.kept.window_before(level(window), self.as_of)?,
+            Period::Between(from, to) => self.kept.before_between(from, to, self.as_of),
+        };
+        if sum.total.is_empty() {
+            return None;
+        }
+        let interval = Period::Between(sum.from, sum.from + (sum.seconds * 1000.0) as u64);
+        Some(self.derived(self.table_of(&sum, interval), dimension))
+    }
+
+    /// One key by bucket of a period: raw, of its own dimension or one that is made of it. `None` if that isn't kept.
+    pub fn series(&self, dimension: Dimension, key: &[u8], period: Period) -> Option<KeySeries> {
+        if !self.is_timed {
+            return None;
+        }
+        let is_derived = dimension != self.dimension;
+        let derived = RefCell::new(Vec::new());
+        let wanted = |raw: &[u8]| {
+            if !is_derived {
+                return raw == key;
+            }
+            let mut derived = derived.borrow_mut();
+            derive(dimension, raw, &mut derived);
+            *derived == key
+        };
+        let mut series = match period {
+            Period::Window(window) => self.kept.series(level(window), self.as_of, wanted),
+            Period::Between(from, to) => self.kept.series_between(from, to, self.as_of, wanted),
+        };
+        if is_derived {
+            // Any number of keys without a row may be of this one.
+            for point in &mut series.points {
+                point.error = point.error.plus(&Scales::default().loss(&point.rest));
+            }
+        }
+        Some(series)
+    }
+
+    /// That table, or the one of a dimension that is made of it.
+    fn derived(&self, table: Table, dimension: Dimension) -> Arc<Table> {
+        Arc::new(if dimension == table.dimension { table } else { super::derived::table(&table, dimension) })
     }
 
     /// A dimension of which that table is all windows.
@@ -239,11 +304,10 @@ impl Large {
         large
     }
 
-    fn make(&self, window: Window) -> Table {
-        let sum = self.kept.window(level(window), self.as_of);
-        let covered = match window {
-            Window::Total => Covered::since_start(self.started, self.as_of),
-            _ => Covered { window, from: sum.from, seconds: sum.seconds },
+    fn table_of(&self, sum: &windowed::Window, period: Period) -> Table {
+        let covered = match period {
+            Period::Window(Window::Total) => Covered::since_start(self.started, self.as_of),
+            _ => Covered { period, from: sum.from, seconds: sum.seconds },
         };
         let mut names = Names::default();
         for row in &sum.rows {

@@ -9,7 +9,7 @@ use crate::tally::logs::{self, Log};
 use crate::tally::reuse::Curve;
 use crate::tally::rollup::History;
 use crate::tally::windowed::Loss;
-use crate::tally::{Counts, Dimension, Entries, Measure, Names, Rejected, Window};
+use crate::tally::{Counts, Dimension, Entries, Measure, Names, Period, Rejected, Window};
 
 /// The state of everything at one tick. Times are milliseconds since the epoch by the engine's clock.
 #[derive(Clone, Debug, Default)]
@@ -75,8 +75,8 @@ impl Snapshot {
 /// The time that a table or an answer is about.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Covered {
-    /// The window.
-    pub window: Window,
+    /// The window or interval.
+    pub period: Period,
     /// Since when: ms since the epoch.
     pub from: u64,
     /// Seconds that were really covered, gaps left out; at least 0.001, so that it can be divided by.
@@ -87,7 +87,7 @@ impl Covered {
     /// From the start of counting to a moment (ms).
     pub fn since_start(started: u64, as_of: u64) -> Self {
         let seconds = as_of.saturating_sub(started).max(1) as f64 / 1000.0;
-        Self { window: Window::Total, from: started, seconds }
+        Self { period: Window::Total.into(), from: started, seconds }
     }
 
     /// Milliseconds that were really covered.
@@ -266,7 +266,7 @@ impl Table {
 }
 
 /// A row's raw key; see [`Dimension`] for what the bytes are. Orders ties.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum RawKey<'a> {
     /// Of an ordinary table.
     One(&'a [u8]),

@@ -9,18 +9,20 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::State;
 use super::answer::{self, Body, Refusal};
 use super::guard::shortened;
+use super::json_changes::Limits;
 use super::meters::Limit;
 use super::query::{self, Query};
 use super::sheet::{self, Sheet};
-use super::{json, json_entries, json_nodes, json_reuse, json_time};
-use crate::merger::{Snapshot, Stopped, Whole};
+use super::{json, json_changes, json_entries, json_health, json_nodes, json_reuse, json_time};
+use crate::merger::{Snapshot, Stopped, Whole, windows};
 use crate::tally::records::Order;
 use crate::tally::rollup::POINTS_MAX;
-use crate::tally::{Dimension, Window};
+use crate::tally::{Dimension, Period, Window};
+use crate::view::Key;
 use crate::view::matrix::Tables;
 
 /// The paths that work.
-pub const PATHS: [&str; 10] = [
+pub const PATHS: [&str; 15] = [
     "/api/v1/summary",
     "/api/v1/top",
     "/api/v1/rank",
@@ -30,11 +32,13 @@ pub const PATHS: [&str; 10] = [
     "/api/v1/nodes",
     "/api/v1/miss-ratio",
     "/api/v1/entries",
+    "/api/v1/changes",
+    "/api/v1/newcomers",
+    "/api/v1/origins",
+    "/api/v1/skew",
+    "/api/v1/cache",
     "/api/v1/openapi.json",
 ];
-
-/// The paths of the contract that later versions answer.
-const LATER: [&str; 1] = ["/api/v1/changes"];
 
 /// All paths and answers, as OpenAPI 3.1; `tests/openapi` holds real answers against it.
 const OPENAPI: &[u8] = include_bytes!("openapi.json");
@@ -53,6 +57,9 @@ const ENTRY_ROWS: usize = 4;
 /// Most rows, and columns, of a matrix.
 const MOST_CELLS_A_SIDE: usize = 200;
 
+/// Most keys of each dimension in what changed.
+const MOST_CHANGES: usize = 10_000;
+
 /// Memory that all large answers together may hold while they are sent, in KiB.
 pub const ANSWERS_KIB: usize = 128 << 10;
 
@@ -67,7 +74,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// True if this is the API's path to answer.
 pub fn knows(path: &str) -> bool {
-    PATHS.contains(&path) || LATER.contains(&path)
+    PATHS.contains(&path)
 }
 
 /// What is asked of a path.
@@ -96,27 +103,30 @@ pub async fn answer(state: &Arc<State>, path: &str, question: Question<'_>) -> R
     match path {
         "/api/v1/summary" => {
             let snapshot = state.handle.snapshot();
-            let window = Query::parse(query, &[])?.window(kept(&snapshot))?;
+            let period = period(&Query::parse(query, &[])?, kept(&snapshot), &snapshot)?;
             let expected = state.info.expect_nodes;
-            computed(state, 0, Form::Json, move || json::summary(&snapshot, window, expected)).await
+            computed(state, 0, Form::Json, move || json::summary(&snapshot, period, expected)).await
         }
         "/api/v1/top" => {
             let query = Query::parse(query, &["dimension", "measure", "limit", "offset"])?;
             let (dimension, measure) = (query.dimension()?, query.measure()?);
             let limit = query.number("limit", 1, MOST_ROWS, 100)?;
             let offset = query.number("offset", 0, u32::MAX as usize, 0)?;
-            let (whole, window) = in_window(state, dimension, &query).await?;
+            let (whole, period) = in_period(state, dimension, &query).await?;
             // No more rows than there are keys since the start.
             let keys = usize::try_from(state.handle.snapshot().keys[dimension as usize].0).unwrap_or(limit);
             let rows = limit.min(keys.saturating_sub(offset));
-            let make = move || whole.table(window).map(|table| json::top(&table, measure, offset, limit));
+            let make = move || {
+                let before = whole.table_before(period);
+                whole.table(period).map(|table| json::top(&table, before.as_deref(), measure, offset, limit))
+            };
             computed(state, rows, form(Sheet::top(dimension)), make).await
         }
         "/api/v1/rank" => {
             let query = Query::parse(query, &["dimension", "measure"])?;
             let (dimension, measure) = (query.dimension()?, query.measure()?);
-            let (whole, window) = in_window(state, dimension, &query).await?;
-            let make = move || whole.table(window).map(|table| json::ranks(&table, measure));
+            let (whole, period) = in_period(state, dimension, &query).await?;
+            let make = move || whole.table(period).map(|table| json::ranks(&table, measure));
             computed(state, 0, form(Sheet::rank()), make).await
         }
         "/api/v1/matrix" => {
@@ -125,10 +135,11 @@ pub async fn answer(state: &Arc<State>, path: &str, question: Question<'_>) -> R
             query.only("columns", Dimension::Client.name())?;
             let measure = query.measure()?;
             let size = query.number("n", 1, MOST_CELLS_A_SIDE, 20)?;
-            let window = query.window(kept(&state.handle.snapshot()))?;
+            let snapshot = state.handle.snapshot();
+            let period = period(&query, kept(&snapshot), &snapshot)?;
             let [sites, clients, pairs] = of_one_tick(state).await?;
             computed(state, size * size, form(Sheet::matrix()), move || {
-                let (sites, clients, pairs) = (sites.table(window)?, clients.table(window)?, pairs.table(window)?);
+                let (sites, clients, pairs) = (sites.table(period)?, clients.table(period)?, pairs.table(period)?);
                 let tables = Tables { sites: &sites, clients: &clients, pairs: &pairs };
                 Some(json::matrix(&tables, measure, size))
             })
@@ -136,27 +147,49 @@ pub async fn answer(state: &Arc<State>, path: &str, question: Question<'_>) -> R
         }
         "/api/v1/series" => {
             let snapshot = state.handle.snapshot();
-            let window = Query::parse(query, &[])?.window(timed(&snapshot)?)?;
-            computed(state, POINTS_MAX, form(Sheet::series()), move || json_time::series(&snapshot, window)).await
+            let query = Query::parse(query, &["dimension", "key"])?;
+            let windows = timed(&snapshot)?;
+            if query.text("dimension").is_some() || query.text("key").is_some() {
+                let dimension = query.dimension()?;
+                let (key, raw) = query.key(dimension)?;
+                let (whole, period) = in_period(state, dimension, &query).await?;
+                return answered(state, POINTS_MAX, form(Sheet::series()), move || {
+                    let Some(series) = whole.series(&raw, period) else { return Ok(None) };
+                    if !series.is_known {
+                        return Err(unknown_key(dimension, &key));
+                    }
+                    Ok(Some(json_time::key_series(&snapshot, &whole, (dimension, &key), &series, period)))
+                })
+                .await;
+            }
+            let period = period(&query, windows, &snapshot)?;
+            computed(state, POINTS_MAX, form(Sheet::series()), move || json_time::series(&snapshot, period)).await
         }
         "/api/v1/histogram" => {
             let snapshot = state.handle.snapshot();
-            let query = Query::parse(query, &["of"])?;
-            let window = query.window(timed(&snapshot)?)?;
+            let query = Query::parse(query, &["of", "dimension", "key"])?;
+            let period = period(&query, timed(&snapshot)?, &snapshot)?;
             let of = json_time::Of::by_name(query.text("of").unwrap_or("time_ms"))
                 .map_err(|text| Refusal::bad(text, json_time::Of::NAMES))?;
-            computed(state, 0, form(Sheet::histogram()), move || json_time::histogram(&snapshot, window, of)).await
+            if query.text("dimension").is_some() || query.text("key").is_some() {
+                query.key(query.dimension()?)?;
+                let text = "distributions are kept of all requests only; leave out dimension and key, or ask for the key's series: \
+                            it has time_ms / timed, the mean time, and bytes / requests";
+                let refusal = Refusal::new(StatusCode::CONFLICT, text);
+                return Err(Refusal { allowed: vec!["/api/v1/series?dimension=…&key=…".into()], ..refusal });
+            }
+            computed(state, 0, form(Sheet::histogram()), move || json_time::histogram(&snapshot, period, of)).await
         }
         "/api/v1/nodes" => {
             let snapshot = state.handle.snapshot();
-            let window = Query::parse(query, &[])?.window(kept(&snapshot))?;
+            let period = period(&Query::parse(query, &[])?, kept(&snapshot), &snapshot)?;
             let rows = snapshot.nodes.len();
-            computed(state, rows, form(Sheet::nodes()), move || json_nodes::nodes(&snapshot, window)).await
+            computed(state, rows, form(Sheet::nodes()), move || json_nodes::nodes(&snapshot, period)).await
         }
         "/api/v1/entries" => {
             let snapshot = state.handle.snapshot();
             let query = Query::parse(query, &["order", "limit"])?;
-            let window = query.window(timed(&snapshot)?)?;
+            let period = period(&query, timed(&snapshot)?, &snapshot)?;
             let order = query.text("order").map_or(Ok(Order::default()), |name| {
                 let allowed = Order::ALL.map(Order::name);
                 Order::by_name(name)
@@ -168,7 +201,7 @@ pub async fn answer(state: &Arc<State>, path: &str, question: Question<'_>) -> R
                 return Err(Refusal::bad(text, PATHS));
             }
             let (pool, zone) = (state.handle.records().await?, state.zone.clone());
-            let make = move || json_entries::entries(&snapshot, window, &pool, order, limit, &zone);
+            let make = move || json_entries::entries(&snapshot, period, &pool, order, limit, &zone);
             computed(state, limit * ENTRY_ROWS, form(Sheet::entries()), make).await
         }
         "/api/v1/openapi.json" => {
@@ -183,8 +216,79 @@ pub async fn answer(state: &Arc<State>, path: &str, question: Question<'_>) -> R
             }
             computed(state, 0, form(Sheet::miss_ratio()), move || json_reuse::curve(&snapshot)).await
         }
+        "/api/v1/changes" => changes(state, query, form(Sheet::changes())).await,
+        "/api/v1/newcomers" => {
+            let query = Query::parse(query, &["dimension", "measure", "floor", "factor", "limit"])?;
+            let (dimension, measure) = (query.dimension()?, query.measure()?);
+            let limits = Limits {
+                floor: query.number("floor", 1, u32::MAX as usize, 10)? as u64,
+                factor: query.number("factor", 2, 1_000_000, 5)? as f64,
+                rows: query.number("limit", 1, MOST_ROWS, 100)?,
+            };
+            timed(&state.handle.snapshot())?;
+            query.window(&[Window::Minute])?;
+            let (whole, _) = in_period(state, dimension, &Query::parse(None, &[])?).await?;
+            let make = move || {
+                let [minute, hour, ever] =
+                    [Window::Minute, Window::Hour, Window::Total].map(|window| whole.table(window));
+                Some(json_changes::newcomers(&*minute?, &*hour?, &*ever?, measure, limits))
+            };
+            computed(state, limits.rows.min(1000), form(Sheet::newcomers()), make).await
+        }
+        "/api/v1/origins" => {
+            let query = Query::parse(query, &["limit"])?;
+            let limit = query.number("limit", 1, MOST_ROWS, 100)?;
+            timed(&state.handle.snapshot())?;
+            let (whole, period) = in_period(state, Dimension::Server, &query).await?;
+            let make = move || Some(json_health::origins(&*whole.table(period)?, &*whole.table(Window::Hour)?, limit));
+            computed(state, limit.min(1000), form(Sheet::origins()), make).await
+        }
+        "/api/v1/skew" => {
+            let (whole, period) = in_period(state, Dimension::Node, &Query::parse(query, &[])?).await?;
+            let make = move || whole.table(period).map(|nodes| json_health::skew(&nodes));
+            computed(state, 0, form(Sheet::skew()), make).await
+        }
+        "/api/v1/cache" => {
+            let snapshot = state.handle.snapshot();
+            let (whole, period) = in_period(state, Dimension::Result, &Query::parse(query, &[])?).await?;
+            let make = move || whole.table(period).map(|results| json_health::cache(&snapshot, &results));
+            computed(state, 0, Form::Json, make).await
+        }
         _ => Err(Refusal::bad(format!("{path} is not part of this version"), PATHS)),
     }
+}
+
+/// `/api/v1/changes`.
+async fn changes(state: &Arc<State>, query: Option<&str>, form: Form) -> Result<Response<Body>, Refusal> {
+    /// Where an operator looks first.
+    const USUAL: [Dimension; 4] = [Dimension::Site, Dimension::Client, Dimension::Node, Dimension::Status];
+    /// There is nothing before the start; the first is what is meant where none is given.
+    const WINDOWS: [Window; 4] = [Window::TenMinutes, Window::Minute, Window::Hour, Window::Day];
+
+    let query = Query::parse(query, &["dimension", "measure", "limit"])?;
+    let snapshot = state.handle.snapshot();
+    timed(&snapshot)?;
+    let period = period(&query, &WINDOWS, &snapshot)?;
+    let measure = query.measure()?;
+    let limit = query.number("limit", 1, MOST_CHANGES, 10)?;
+    let dimensions = match query.text("dimension") {
+        Some(_) => vec![query.dimension()?],
+        None => USUAL.to_vec(),
+    };
+    let mut wholes = Vec::new();
+    for dimension in dimensions {
+        wholes.push(state.handle.dimension(dimension, &snapshot).await?);
+    }
+    let found = state.hub.found();
+    computed(state, limit * wholes.len(), form, move || {
+        let total = windows::total(&snapshot, period)?;
+        let before = windows::total_before(&snapshot, period);
+        let tables: Vec<_> =
+            wholes.iter().filter_map(|whole| Some((whole.table(period)?, whole.table_before(period)?))).collect();
+        let known = (found.incidents.as_slice(), found.judged_to);
+        Some(json_changes::changes(&snapshot, (total, before), &tables, measure, limit, known))
+    })
+    .await
 }
 
 /// The windows that are kept.
@@ -200,15 +304,35 @@ fn timed(snapshot: &Snapshot) -> Result<&'static [Window], Refusal> {
     }
 }
 
-/// A dimension, and the window that is asked for.
-async fn in_window(state: &Arc<State>, dimension: Dimension, query: &Query) -> Result<(Whole, Window), Refusal> {
+/// The window or interval that is asked for.
+fn period(query: &Query, kept: &[Window], snapshot: &Snapshot) -> Result<Period, Refusal> {
+    let oldest = snapshot.history.as_ref().and_then(|history| history.oldest(snapshot.as_of));
+    query.period(kept, oldest, snapshot.as_of)
+}
+
+/// A key that nobody has asked for.
+fn unknown_key(dimension: Dimension, key: &Key) -> Refusal {
+    let key = match key {
+        Key::One(text) => text.clone(),
+        Key::Pair(texts) => texts.join(" "),
+    };
+    let text = format!(
+        "no request of {} \"{}\" is kept, neither in this time nor since the start",
+        dimension.name(),
+        shortened(&key)
+    );
+    Refusal::new(StatusCode::NOT_FOUND, text)
+}
+
+/// A dimension, and the window or interval that is asked for.
+async fn in_period(state: &Arc<State>, dimension: Dimension, query: &Query) -> Result<(Whole, Period), Refusal> {
     let snapshot = state.handle.snapshot();
-    let window = query.window(kept(&snapshot))?;
+    let period = period(query, kept(&snapshot), &snapshot)?;
     if snapshot.history.is_none() && !Dimension::BASE.contains(&dimension) {
         let text = format!("dimension {} is not kept with --statistics base", dimension.name());
         return Err(Refusal::bad(text, Dimension::BASE.map(Dimension::name)));
     }
-    Ok((state.handle.dimension(dimension, &snapshot).await?, window))
+    Ok((state.handle.dimension(dimension, &snapshot).await?, period))
 }
 
 /// Sites, clients and their pairs, of the same tick: a tick may pass between two questions.
@@ -231,6 +355,16 @@ async fn computed(
     form: Form,
     make: impl FnOnce() -> Option<Vec<u8>> + Send + 'static,
 ) -> Result<Response<Body>, Refusal> {
+    answered(state, rows, form, move || Ok(make())).await
+}
+
+/// The same, of what may be refused once it is looked for.
+async fn answered(
+    state: &Arc<State>,
+    rows: usize,
+    form: Form,
+    make: impl FnOnce() -> Result<Option<Vec<u8>>, Refusal> + Send + 'static,
+) -> Result<Response<Body>, Refusal> {
     let share = share(state, rows * ROW_BYTES).await?;
     let worker = state.hub.worker().await;
     let content_type = match form {
@@ -239,16 +373,16 @@ async fn computed(
     };
     let made = tokio::task::spawn_blocking(move || {
         let _worker = worker;
-        match (make(), form) {
+        Ok::<_, Refusal>(match (make()?, form) {
             (Some(json), Form::Csv(sheet)) => sheet.write(&json).ok(),
             (made, _) => made,
-        }
+        })
     });
     let failed = |text: &str| {
         tracing::error!("an answer could not be made: {text}");
         Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the answer could not be made; the engine's log says why")
     };
-    let body = made.await.map_err(|error| failed(&error.to_string()))?.ok_or_else(|| failed("no such window"))?;
+    let body = made.await.map_err(|error| failed(&error.to_string()))??.ok_or_else(|| failed("no such window"))?;
     Ok(answer::answer(StatusCode::OK, content_type, None, Body::with_share(body.into(), share)))
 }
 

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, watch};
 use tokio::task::JoinSet;
 
+use super::lookout::{Found, Lookout};
 use super::meters::{Limit, Meters};
 use crate::merger::{self, Handle, Snapshot, Stopped};
 use crate::view::{Info, Scene, Shown, Subscription, View};
@@ -34,6 +35,7 @@ pub struct Hub {
     channels: Mutex<HashMap<Subscription, Entry>>,
     streams: AtomicU64,
     published: watch::Sender<u64>,
+    lookout: Lookout,
 }
 
 #[derive(Debug)]
@@ -81,6 +83,7 @@ impl Hub {
     /// A hub without views.
     pub fn new(handle: Handle, info: Arc<Info>, meters: Arc<Meters>) -> Arc<Self> {
         Arc::new(Self {
+            lookout: Lookout::new(handle.clone()),
             handle,
             info,
             meters,
@@ -101,6 +104,11 @@ impl Hub {
         locked(&self.channels).len()
     }
 
+    /// What isn't as usual, as of the last tick.
+    pub fn found(&self) -> Found {
+        self.lookout.found()
+    }
+
     /// Leave to do one large computation.
     pub async fn worker(&self) -> OwnedSemaphorePermit {
         let work = self.work.clone().acquire_owned().await;
@@ -114,6 +122,9 @@ impl Hub {
             let snapshot = ticks.borrow_and_update().clone();
             if snapshot.full_tick > *self.published.borrow() {
                 let full_tick = snapshot.full_tick;
+                if self.lookout.advance(&snapshot, async || self.worker().await).await.is_err() {
+                    return;
+                }
                 self.advance_all(&snapshot).await;
                 self.published.send_replace(full_tick);
             }
@@ -145,13 +156,14 @@ impl Hub {
         }
         let window = channel.subscription.window();
         let browsers = self.meters.browsers();
+        let Found { incidents, judged_to } = self.lookout.found();
         let (channel, worker) = (channel.clone(), self.worker().await);
         let step = tokio::task::spawn_blocking(move || {
             let _worker = worker;
             let tables = wholes.iter().map(|whole| whole.table(window)).collect::<Option<Vec<_>>>();
             // Only windows that are kept can be opened.
             let Some(tables) = tables else { return };
-            let scene = Scene { snapshot, tables, browsers };
+            let scene = Scene { snapshot, tables, browsers, incidents, judged_to };
             if let Some(delta) = view.advance(&scene) {
                 channel.publish(view.shown().clone(), delta.into());
             }

@@ -6,7 +6,8 @@ use serde::Serialize;
 
 use crate::merger::{Covered, Snapshot, Table, windows};
 use crate::tally::rejected::Amount;
-use crate::tally::{Counts, Dimension, Entries, Measure, Rejected, Window};
+use crate::tally::windowed::Loss;
+use crate::tally::{Counts, Dimension, Entries, Measure, Period, Rejected};
 use crate::view::matrix::{self, Tables};
 use crate::view::{Key, rank};
 
@@ -29,14 +30,14 @@ impl Moment {
     pub(super) fn new(as_of: u64, covered: &Covered, tick: u64) -> Self {
         Self {
             as_of: seconds(as_of),
-            window: covered.window.name(),
+            window: covered.period.name(),
             from: seconds(covered.from),
             seconds: covered.seconds,
             tick,
         }
     }
 
-    fn of(table: &Table) -> Self {
+    pub(super) fn of(table: &Table) -> Self {
         Self::new(table.as_of, &table.covered, table.tick)
     }
 }
@@ -87,7 +88,16 @@ impl From<&Counts> for Numbers {
 }
 
 impl Numbers {
-    fn of(table: &Table, row: u32) -> Self {
+    /// Those of which that may have been missed.
+    pub(super) fn with_error(counts: &Counts, error: &Loss) -> Self {
+        Self {
+            error_bound: error.measure(Measure::Requests),
+            bytes_error_bound: error.measure(Measure::Bytes),
+            ..Self::from(counts)
+        }
+    }
+
+    pub(super) fn of(table: &Table, row: u32) -> Self {
         Self {
             error_bound: table.error_bound(row, Measure::Requests),
             bytes_error_bound: table.error_bound(row, Measure::Bytes),
@@ -102,15 +112,19 @@ struct Row {
     key: Option<Key>,
     #[serde(flatten)]
     numbers: Numbers,
+    /// Absent where it isn't known, null where the key had nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rank_before: Option<Option<u64>>,
 }
 
 impl Row {
-    fn of(table: &Table, row: u32) -> Self {
-        Self { key: Some(Key::new(table.dimension, table.raw_key(row))), numbers: Numbers::of(table, row) }
+    fn of(table: &Table, row: u32, rank_before: Option<Option<u64>>) -> Self {
+        let key = Some(Key::new(table.dimension, table.raw_key(row)));
+        Self { key, numbers: Numbers::of(table, row), rank_before }
     }
 
     fn nameless(counts: &Counts) -> Self {
-        Self { key: None, numbers: counts.into() }
+        Self { key: None, numbers: counts.into(), rank_before: None }
     }
 }
 
@@ -144,7 +158,7 @@ pub(super) fn bytes(answer: &impl Serialize) -> Vec<u8> {
 }
 
 /// `/api/v1/summary`, where the operator expects so many nodes.
-pub fn summary(snapshot: &Snapshot, window: Window, nodes_expected: u32) -> Option<Vec<u8>> {
+pub fn summary(snapshot: &Snapshot, period: Period, nodes_expected: u32) -> Option<Vec<u8>> {
     #[derive(Serialize)]
     struct EntryCounts {
         received: u64,
@@ -165,12 +179,12 @@ pub fn summary(snapshot: &Snapshot, window: Window, nodes_expected: u32) -> Opti
         late: u64,
         uniques: BTreeMap<&'static str, KeyCount>,
     }
-    let (total, covered) = windows::total(snapshot, window)?;
+    let (total, covered) = windows::total(snapshot, period)?;
     let mut uniques: BTreeMap<_, _> =
         UNIQUES.iter().map(|&dimension| (dimension.name(), KeyCount::in_all(snapshot, dimension))).collect();
-    if let (Some(Some(span)), Some(history)) = (windows::span(snapshot, window), &snapshot.history) {
-        let (count, exact) = history.clients(Some(span));
-        uniques = BTreeMap::from([(Dimension::Client.name(), KeyCount { count, exact })]);
+    if let (Some(Some(span)), Some(history)) = (windows::span(snapshot, period), &snapshot.history) {
+        let clients = history.clients(Some(span)).map(|(count, exact)| KeyCount { count, exact });
+        uniques = clients.into_iter().map(|count| (Dimension::Client.name(), count)).collect();
     }
     Some(bytes(&Summary {
         moment: Moment::new(snapshot.as_of, &covered, snapshot.tick),
@@ -185,8 +199,8 @@ pub fn summary(snapshot: &Snapshot, window: Window, nodes_expected: u32) -> Opti
     }))
 }
 
-/// `/api/v1/top`: rows and others add up to the total.
-pub fn top(table: &Table, measure: Measure, offset: usize, limit: usize) -> Vec<u8> {
+/// `/api/v1/top`: rows and others add up to the total. With the table of the time before, rows have the rank that they had then.
+pub fn top(table: &Table, before: Option<&Table>, measure: Measure, offset: usize, limit: usize) -> Vec<u8> {
     #[derive(Serialize)]
     struct Top {
         #[serde(flatten)]
@@ -199,6 +213,10 @@ pub fn top(table: &Table, measure: Measure, offset: usize, limit: usize) -> Vec<
         keys: KeyCount,
     }
     let shown = rank::page(table, measure, offset, limit);
+    let ranks: Vec<Option<Option<u64>>> = match before {
+        Some(before) => rank::before(table, &shown, before, measure),
+        None => vec![None; shown.len()],
+    };
     let sum = shown.iter().fold(Counts::default(), |mut sum, &row| {
         sum.merge(&table.rows[row as usize]);
         sum
@@ -207,7 +225,7 @@ pub fn top(table: &Table, measure: Measure, offset: usize, limit: usize) -> Vec<
         moment: Moment::of(table),
         dimension: table.dimension.name(),
         measure: measure.name(),
-        rows: shown.iter().map(|&row| Row::of(table, row)).collect(),
+        rows: shown.iter().zip(ranks).map(|(&row, rank_before)| Row::of(table, row, rank_before)).collect(),
         other: Row::nameless(&table.total.without(&sum)),
         total: Row::nameless(&table.total),
         keys: KeyCount::of(table),
@@ -303,7 +321,7 @@ mod tests {
     #[test]
     fn a_row_has_its_names_in_order() {
         let table = sample::table(Dimension::Site, &[("a", 7)]);
-        let text = String::from_utf8(top(&table, Measure::Requests, 0, 1)).unwrap();
+        let text = String::from_utf8(top(&table, None, Measure::Requests, 0, 1)).unwrap();
         let row = r#""rows":[{"key":"a","requests":7,"bytes":70,"hits":2,"hit_bytes":20,"refresh_hits":1,"misses":3,"miss_bytes":30,"errors":1,"error_bytes":10,"unknown":1,"unknown_bytes":10,"origin_bytes":30,"timed":7,"time_ms":21,"error_bound":0,"bytes_error_bound":0}],"other":{"key":null,"requests":0,"#;
         assert!(text.contains(row), "{text}");
         assert!(
@@ -317,7 +335,7 @@ mod tests {
         let mut table = sample::table(Dimension::Site, &[("a", 7), ("b", 100), ("c", 11), ("d", 0), ("e", 50)]);
         sample::refuse(&mut table, 25, &[1]);
         for (offset, limit) in [(0, 2), (1, 2), (2, 100), (9, 9)] {
-            let answer = parsed(&top(&table, Measure::Bytes, offset, limit));
+            let answer = parsed(&top(&table, None, Measure::Bytes, offset, limit));
             for measure in Measure::ALL.map(Measure::name) {
                 let of = |row: &Value| row[measure].as_u64().unwrap();
                 let shown: u64 = answer["rows"].as_array().unwrap().iter().map(of).sum();
@@ -326,7 +344,7 @@ mod tests {
             assert_eq!(answer["keys"]["count"], 5);
             assert_eq!(answer["keys"]["exact"], false);
         }
-        let answer = parsed(&top(&table, Measure::Bytes, 0, 2));
+        let answer = parsed(&top(&table, None, Measure::Bytes, 0, 2));
         assert_eq!(answer["rows"][0]["error_bound"], 0, "b was known");
         assert_eq!(answer["rows"][1]["error_bound"], 25);
         assert_eq!(answer["rows"][1]["bytes_error_bound"], 250);

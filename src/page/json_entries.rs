@@ -6,14 +6,14 @@ use serde_json::value::RawValue;
 use super::json::{Moment, bytes, seconds};
 use crate::merger::{Snapshot, windows};
 use crate::tally::records::{Order, Pool};
-use crate::tally::{Band, Window};
+use crate::tally::{Band, Period, Window};
 use crate::view::key;
 use crate::view::records::{Reader, Zone};
 
-/// `/api/v1/entries`: the first records of an order whose own time is in the window.
+/// `/api/v1/entries`: the first records of an order whose own time is in the window or interval.
 pub fn entries(
     snapshot: &Snapshot,
-    window: Window,
+    period: Period,
     pool: &Pool,
     order: Order,
     limit: usize,
@@ -39,9 +39,13 @@ pub fn entries(
         kept: usize,
         entries: Vec<Entry>,
     }
-    let (_, covered) = windows::total(snapshot, window)?;
-    let from = if window == Window::Total { 0 } else { covered.from };
-    let mut records: Vec<_> = pool.list(order).iter().filter(|(record, _)| record.time >= from).collect();
+    let (_, covered) = windows::total(snapshot, period)?;
+    let time = match period {
+        Period::Window(Window::Total) => 0..=u64::MAX,
+        Period::Window(_) => covered.from..=u64::MAX,
+        Period::Between(_, to) => covered.from..=to.saturating_sub(1),
+    };
+    let mut records: Vec<_> = pool.list(order).iter().filter(|(record, _)| time.contains(&record.time)).collect();
     records.sort_by_key(|(record, _)| std::cmp::Reverse((order.rank(record), record.time)));
     // Each of the sample is one of so many: what is kept of all.
     let (sampled, of) =

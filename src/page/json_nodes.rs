@@ -7,14 +7,14 @@ use serde::Serialize;
 use super::json::{ByCause, Moment, Numbers, by_cause, bytes, seconds};
 use crate::merger::{Node, Snapshot, windows};
 use crate::tally::logs::Log;
-use crate::tally::{Cause, Counts, Dimension, Window};
+use crate::tally::{Cause, Counts, Dimension, Period};
 use crate::view::key;
 
 /// Why segments are bad: cookie, version, size and offsets.
 pub(super) const BAD: [Cause; 4] = [Cause::Cookie, Cause::Version, Cause::MessageLength, Cause::Segment];
 
 /// `/api/v1/nodes`.
-pub fn nodes(snapshot: &Snapshot, window: Window) -> Option<Vec<u8>> {
+pub fn nodes(snapshot: &Snapshot, period: Period) -> Option<Vec<u8>> {
     #[derive(Serialize)]
     struct Row<'a> {
         key: String,
@@ -37,8 +37,8 @@ pub fn nodes(snapshot: &Snapshot, window: Window) -> Option<Vec<u8>> {
         moment: Moment,
         rows: Vec<Row<'a>>,
     }
-    let (_, covered) = windows::total(snapshot, window)?;
-    let of_window = match (windows::span(snapshot, window)?, &snapshot.history) {
+    let (_, covered) = windows::total(snapshot, period)?;
+    let of_window = match (windows::span(snapshot, period)?, &snapshot.history) {
         (Some(span), Some(history)) => Some(history.by_node(span)),
         _ => None,
     };

@@ -3,43 +3,21 @@
 use serde::Serialize;
 
 use super::json::{Moment, Numbers, bytes, seconds};
-use crate::merger::{Snapshot, windows};
+use crate::merger::{Covered, Snapshot, Whole, windows};
 use crate::tally::histogram::{self, Packed};
 use crate::tally::rollup::{Point, bucket::Extremes};
-use crate::tally::{Measure, Window};
+use crate::tally::windowed::KeySeries;
+use crate::tally::{Dimension, Measure, Period};
+use crate::view::Key;
 
 /// `/api/v1/series`.
-pub fn series(snapshot: &Snapshot, window: Window) -> Option<Vec<u8>> {
-    #[derive(Serialize)]
-    struct Full {
-        t: u64,
-        #[serde(flatten)]
-        numbers: Numbers,
-        p50: Option<u64>,
-        p95: Option<u64>,
-        p99: Option<u64>,
-        clients: u64,
-        statuses: Statuses,
-        #[serde(flatten)]
-        extremes: Option<Seconds>,
-    }
-    #[derive(Serialize)]
-    #[serde(untagged)]
-    enum Entry {
-        Full(Box<Full>),
-        Gap { t: u64, gap: bool },
-    }
-    #[derive(Serialize)]
-    struct Series {
-        #[serde(flatten)]
-        moment: Moment,
-        step: u64,
-        complete_to: f64,
-        points: Vec<Entry>,
-    }
+pub fn series(snapshot: &Snapshot, period: Period) -> Option<Vec<u8>> {
     let history = snapshot.history.as_ref()?;
-    let (_, covered) = windows::total(snapshot, window)?;
-    let series = history.series(window, snapshot.as_of);
+    let (_, covered) = windows::total(snapshot, period)?;
+    let series = match period {
+        Period::Window(window) => history.series(window, snapshot.as_of),
+        Period::Between(from, to) => history.series_between(from, to, snapshot.as_of)?,
+    };
     let full = |point: &Point| Full {
         t: point.start,
         numbers: (&point.total).into(),
@@ -47,7 +25,7 @@ pub fn series(snapshot: &Snapshot, window: Window) -> Option<Vec<u8>> {
         p95: point.times.map(|[_, p95, _]| p95),
         p99: point.times.map(|[.., p99]| p99),
         clients: point.clients,
-        statuses: point.classes.into(),
+        statuses: Some(point.classes.into()),
         extremes: point.extremes.map(Seconds::from),
     };
     let mut known = series.points.iter().peekable();
@@ -62,10 +40,84 @@ pub fn series(snapshot: &Snapshot, window: Window) -> Option<Vec<u8>> {
     }
     Some(bytes(&Series {
         moment: Moment::new(snapshot.as_of, &covered, snapshot.tick),
+        dimension: None,
+        key: None,
         step: series.step,
         complete_to: seconds(snapshot.complete_to),
         points,
     }))
+}
+
+/// One point.
+#[derive(Serialize)]
+struct Full {
+    t: u64,
+    #[serde(flatten)]
+    numbers: Numbers,
+    p50: Option<u64>,
+    p95: Option<u64>,
+    p99: Option<u64>,
+    clients: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    statuses: Option<Statuses>,
+    #[serde(flatten)]
+    extremes: Option<Seconds>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Entry {
+    Full(Box<Full>),
+    Gap { t: u64, gap: bool },
+}
+
+#[derive(Serialize)]
+struct Series<'a> {
+    #[serde(flatten)]
+    moment: Moment,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dimension: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<&'a Key>,
+    step: u64,
+    complete_to: f64,
+    points: Vec<Entry>,
+}
+
+/// `/api/v1/series` of one key, as of the tick at which its dimension stands.
+pub fn key_series(
+    snapshot: &Snapshot,
+    whole: &Whole,
+    (dimension, key): (Dimension, &Key),
+    series: &KeySeries,
+    period: Period,
+) -> Vec<u8> {
+    let is_covered = |t: u64| {
+        let end = t.saturating_add(series.step);
+        snapshot.history.as_ref().is_some_and(|history| history.covers(t, end))
+    };
+    let points = (0..).zip(&series.points).map(|(number, point)| {
+        let t = series.first + number * series.step;
+        if !point.is_covered && !is_covered(t) {
+            return Entry::Gap { t: t / 1000, gap: true };
+        }
+        let numbers = Numbers::with_error(&point.counts, &point.error);
+        let [p50, p95, p99, clients] = [None; 4];
+        Entry::Full(Box::new(Full { t: t / 1000, numbers, p50, p95, p99, clients, statuses: None, extremes: None }))
+    });
+    let covered = Covered { period, from: series.from, seconds: series.seconds };
+    let (tick, as_of) = match whole {
+        Whole::Small(_, snapshot) => (snapshot.tick, snapshot.as_of),
+        Whole::Large(_, large) => (large.tick, large.as_of),
+    };
+    bytes(&Series {
+        moment: Moment::new(as_of, &covered, tick),
+        dimension: Some(dimension.name()),
+        key: Some(key),
+        step: series.step / 1000,
+        complete_to: seconds(snapshot.complete_to),
+        points: points.collect(),
+    })
 }
 
 /// Requests by class of status.
@@ -140,7 +192,7 @@ impl Of {
 }
 
 /// `/api/v1/histogram`.
-pub fn histogram(snapshot: &Snapshot, window: Window, of: Of) -> Option<Vec<u8>> {
+pub fn histogram(snapshot: &Snapshot, period: Period, of: Of) -> Option<Vec<u8>> {
     #[derive(Serialize)]
     struct Bucket {
         from: u64,
@@ -166,8 +218,8 @@ pub fn histogram(snapshot: &Snapshot, window: Window, of: Of) -> Option<Vec<u8>>
         mean: Option<f64>,
     }
     let history = snapshot.history.as_ref()?;
-    let (total, covered) = windows::total(snapshot, window)?;
-    let (times, sizes) = history.histograms(windows::span(snapshot, window)?);
+    let (total, covered) = windows::total(snapshot, period)?;
+    let (times, sizes) = history.histograms(windows::span(snapshot, period)?);
     let (packed, sum, count): (Packed, u64, u64) = match of {
         Of::TimeMs => (times, total.time_ms, total.timed),
         Of::Bytes => (sizes, total.measure(Measure::Bytes), total.measure(Measure::Requests)),

@@ -2,7 +2,8 @@
 
 use super::answer::Refusal;
 use super::guard::shortened;
-use crate::tally::{Dimension, Measure, Window};
+use crate::tally::{Dimension, Measure, Period, Window};
+use crate::view::{Key, key};
 
 /// The parameters of one request.
 #[derive(Debug)]
@@ -11,8 +12,8 @@ pub struct Query {
 }
 
 impl Query {
-    /// Parses `query`, which may hold the parameters `known`, besides `window`. `filter`, `from` and `to`, which no answer has yet, are
-    /// refused with a text of their own.
+    /// Parses `query`, which may hold the parameters `known`, besides `window`, `from` and `to`. `filter`, which no answer has yet, is
+    /// refused with a text of its own.
     ///
     /// # Errors
     ///
@@ -30,13 +31,7 @@ impl Query {
             if name == "filter" {
                 return Err(Refusal::bad("filters are not kept by this version; leave out filter=", NOTHING));
             }
-            if name == "from" || name == "to" {
-                return Err(Refusal::bad(
-                    format!("no intervals are kept by this version; leave out {name}="),
-                    ["window=total"],
-                ));
-            }
-            let all = known.iter().chain(&["window"]);
+            let all = known.iter().chain(&["window", "from", "to"]);
             let Some(name) = all.clone().find(|known| **known == name) else {
                 return Err(Refusal::bad(format!("there is no parameter \"{}\" here", shortened(&name)), all.copied()));
             };
@@ -54,10 +49,96 @@ impl Query {
     ///
     /// 400, if it is another.
     pub fn window(&self, kept: &[Window]) -> Result<Window, Refusal> {
+        if let Some(name) = ["from", "to"].into_iter().find(|name| self.text(name).is_some()) {
+            let kept = kept.iter().map(|window| format!("window={}", window.name()));
+            return Err(Refusal::bad(format!("no intervals are kept of this; leave out {name}="), kept));
+        }
         let Some(name) = self.text("window") else { return Ok(kept.first().copied().unwrap_or_default()) };
         kept.iter().copied().find(|window| window.name() == name).ok_or_else(|| {
             let kept = kept.iter().map(|window| window.name());
             Refusal::bad(format!("window \"{}\" is not kept", shortened(name)), kept)
+        })
+    }
+
+    /// The window, as [`Self::window`] has it, or the interval `from=` to `to=` (without it: to now), which must be within what is kept:
+    /// from `oldest` (ms since the epoch; `None` before the first entry) to `now`. What of it is later than now is left out.
+    ///
+    /// # Errors
+    ///
+    /// 400, if it is neither, or both.
+    pub fn period(&self, kept: &[Window], oldest: Option<u64>, now: u64) -> Result<Period, Refusal> {
+        let Some(from) = self.moment("from")? else {
+            if self.text("to").is_some() {
+                return Err(Refusal::bad("to needs from: the start of the interval, Unix seconds", ["from=…&to=…"]));
+            }
+            return self.window(kept).map(Period::Window);
+        };
+        if self.text("window").is_some() {
+            return Err(Refusal::bad("window and from are two ways to say when; give one of them", NOTHING));
+        }
+        if kept == [Window::Total] {
+            return Err(Refusal::bad(
+                "no intervals are kept with --statistics base; leave out from=",
+                ["window=total"],
+            ));
+        }
+        let to = self.moment("to")?.unwrap_or(now.max(from).saturating_add(1));
+        if to <= from {
+            return Err(Refusal::bad("the interval is empty: from must be before to", NOTHING));
+        }
+        let seconds = |ms: u64| ms as f64 / 1000.0;
+        let oldest = oldest.unwrap_or(now).min(now);
+        let reach = now.saturating_sub(Window::Day.seconds().unwrap_or(0) * 1000);
+        if from > now || to <= oldest || from < reach - reach % MINUTE_MS {
+            let kept = format!("from={}&to={}", seconds(oldest.max(reach)), seconds(now));
+            let text = "the interval is not kept; kept are the last 24 hours, as far as there were entries";
+            return Err(Refusal::bad(text, [kept]));
+        }
+        Ok(Period::Between(from, to.min(now.saturating_add(1))))
+    }
+
+    /// A moment in ms since the epoch, given as Unix seconds with up to three decimals.
+    fn moment(&self, name: &str) -> Result<Option<u64>, Refusal> {
+        let Some(text) = self.text(name) else { return Ok(None) };
+        let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
+        let digits = |text: &str| (1..=11).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+        let known = (digits(whole) && digits(part) && part.len() <= 3).then(|| {
+            let whole: u64 = whole.parse().ok()?;
+            let part: u64 = format!("{part:0<3}").parse().ok()?;
+            Some(whole * 1000 + part)
+        });
+        known.flatten().map(Some).ok_or_else(|| {
+            Refusal::bad(
+                format!("{name} is \"{}\", which is not a moment in Unix seconds", shortened(text)),
+                ["seconds since 1970, with up to 3 decimals"],
+            )
+        })
+    }
+
+    /// The raw key of a dimension, which must be given: as rows have it, of a pair as an array of two.
+    ///
+    /// # Errors
+    ///
+    /// 400, if there is none, or no key of that dimension looks so.
+    pub fn key(&self, dimension: Dimension) -> Result<(Key, Vec<u8>), Refusal> {
+        let example = if dimension.pair().is_some() { "key=[\"…\",\"…\"]" } else { "key=…" };
+        let Some(text) = self.text("key") else {
+            return Err(Refusal::bad(format!("the parameter key is needed: one {}", dimension.name()), [example]));
+        };
+        let key = match dimension.pair() {
+            None => Some(Key::One(text.to_owned())),
+            Some(_) => serde_json::from_str(text).ok().map(Key::Pair),
+        };
+        let raw = key.as_ref().and_then(|key| key::parse(dimension, key));
+        key.zip(raw).ok_or_else(|| {
+            Refusal::bad(
+                format!(
+                    "\"{}\" is no key of dimension {}; write it as rows have it",
+                    shortened(text),
+                    dimension.name()
+                ),
+                [example],
+            )
         })
     }
 
@@ -127,6 +208,9 @@ impl Query {
 
 const NOTHING: [&str; 0] = [];
 
+/// The buckets of a day's totals.
+const MINUTE_MS: u64 = 60_000;
+
 /// Checks that a path without parameters gets none.
 ///
 /// # Errors
@@ -185,7 +269,6 @@ mod tests {
             ("limit=%f", "percent-encoded", ""),
             ("limit=%ff", "percent-encoded", ""),
             ("filter=site:a", "filters", ""),
-            ("from=1", "intervals", "window=total"),
         ] {
             let refusal = Query::parse(Some(query), &known).unwrap_err();
             assert_eq!(refusal.status, 400);
@@ -211,6 +294,63 @@ mod tests {
         let query = Query::parse(None, &known).unwrap();
         assert_eq!(query.measure(), Ok(Measure::Requests));
         assert!(query.dimension().is_err(), "none is given");
+    }
+
+    #[test]
+    fn intervals_are_within_what_is_kept() {
+        const NOW: u64 = 1_795_460_493_250;
+        let period =
+            |query: &str| Query::parse(Some(query), &[]).unwrap().period(&Window::ALL, Some(NOW - 9_000_000), NOW);
+        let at = |seconds: u64| NOW / 1000 - seconds;
+        for (query, from, to) in [
+            (format!("from={}&to={}", at(60), at(30)), at(60) * 1000, at(30) * 1000),
+            (format!("from={}.5&to={}.125", at(60), at(30)), at(60) * 1000 + 500, at(30) * 1000 + 125),
+            (format!("from={}", at(7200)), at(7200) * 1000, NOW + 1),
+            (format!("from={}&to=99999999999", at(7200)), at(7200) * 1000, NOW + 1),
+            (format!("from={}", at(86_400)), at(86_400) * 1000, NOW + 1),
+        ] {
+            assert_eq!(period(&query), Ok(Period::Between(from, to)), "{query}");
+        }
+        assert_eq!(period("window=1h"), Ok(Period::Window(Window::Hour)));
+        for (query, error) in [
+            (format!("to={}", at(1)), "needs from"),
+            (format!("from={}&window=1h", at(9)), "one of them"),
+            (format!("from={}&to={}", at(9), at(9)), "empty"),
+            (format!("from={}&to={}", at(9), at(19)), "empty"),
+            (format!("from={}&to={}", at(9_100), at(9_001)), "not kept"),
+            (format!("from={}", at(86_500)), "not kept"),
+            (format!("from={}", NOW / 1000 + 1), "not kept"),
+            ("from=0".into(), "not kept"),
+        ] {
+            let refusal = period(&query).unwrap_err();
+            assert!(refusal.status == 400 && refusal.error.contains(error), "{query}: {}", refusal.error);
+        }
+        for bad in ["", "-1", "1.", ".5", "1.0001", "1e9", "nan", "999999999999", "%2b1", "1,5", "0x10", "1 "] {
+            let refusal = period(&format!("from={bad}")).unwrap_err();
+            assert!(refusal.error.contains("not a moment"), "{bad}: {}", refusal.error);
+        }
+        let refused = Query::parse(Some("from=1"), &[]).unwrap();
+        assert!(refused.window(&Window::ALL).unwrap_err().error.contains("no intervals"));
+        assert!(refused.period(&[Window::Total], None, NOW).unwrap_err().error.contains("base"));
+    }
+
+    #[test]
+    fn keys_are_of_their_dimension() {
+        let key =
+            |dimension, text: &str| Query { given: vec![("key", text.into())] }.key(dimension).map(|(_, raw)| raw);
+        assert_eq!(key(Dimension::Site, "a.example"), Ok(b"a.example".to_vec()));
+        assert_eq!(key(Dimension::Status, "503"), Ok(503_i64.to_le_bytes().to_vec()));
+        assert_eq!(key(Dimension::SiteStatus, "[\"a\",\"200\"]").unwrap()[..3], [1, 0, b'a']);
+        for (dimension, text) in [
+            (Dimension::Status, "a"),
+            (Dimension::SiteStatus, "a"),
+            (Dimension::SiteStatus, "[\"a\"]"),
+            (Dimension::SiteStatus, "[\"a\",1]"),
+            (Dimension::SiteStatus, "[\"a\",\"b\",\"c\"]"),
+            (Dimension::Site, "\\"),
+        ] {
+            assert_eq!(key(dimension, text).unwrap_err().status, 400, "{text}");
+        }
     }
 
     proptest::proptest! {

@@ -41,7 +41,30 @@ impl Sheet {
                 .into(),
             None => named(&["key"]),
         };
-        Self { rows: "rows", columns: [key, numbers()].concat() }
+        Self { rows: "rows", columns: [key, numbers(), named(&["rank_before"])].concat() }
+    }
+
+    /// Of `/api/v1/changes`: its keys.
+    pub fn changes() -> Self {
+        Self { rows: "rows", columns: named(&["dimension", "key", "now", "before", "change_per_second", "share"]) }
+    }
+
+    /// Of `/api/v1/newcomers`.
+    pub fn newcomers() -> Self {
+        let about = named(&["value", "before_per_second", "before_bound_per_second", "factor", "new"]);
+        Self { rows: "rows", columns: [named(&["key"]), numbers(), about].concat() }
+    }
+
+    /// Of `/api/v1/origins`.
+    pub fn origins() -> Self {
+        let about =
+            ["key", "state", "requests_per_second", "error_share", "mean_ms", "usual_error_share", "usual_mean_ms"];
+        Self { rows: "rows", columns: [named(&about), numbers()].concat() }
+    }
+
+    /// Of `/api/v1/skew`.
+    pub fn skew() -> Self {
+        Self { rows: "rows", columns: named(&["key", "figure", "value", "median", "factor"]) }
     }
 
     /// Of `/api/v1/rank`.

@@ -11,7 +11,7 @@ use crate::view::{Info, Subscription};
 pub const PROTOCOL: u32 = 1;
 
 /// What can be subscribed to.
-pub const KINDS: [&str; 5] = ["status", "table", "rank", "matrix", "series"];
+pub const KINDS: [&str; 6] = ["status", "table", "rank", "matrix", "series", "changes"];
 
 /// What streams can be ranked by.
 const MEASURES: [Measure; 5] = [Measure::Requests, Measure::Bytes, Measure::Misses, Measure::Errors, Measure::TimeMs];
@@ -78,8 +78,10 @@ impl Control {
 
 fn subscription(fields: &Value) -> Result<Subscription, Refused> {
     let kind = text(fields, "kind")?.unwrap_or("");
-    if kind == "status" {
-        return Ok(Subscription::Status);
+    match kind {
+        "status" => return Ok(Subscription::Status),
+        "changes" => return Ok(Subscription::Changes),
+        _ => {}
     }
     if !KINDS.contains(&kind) {
         let reason = format!("kind \"{}\" is not known", shortened(kind));
@@ -172,7 +174,7 @@ pub fn hello(info: &Info, now: u64) -> String {
         protocol: u32,
         start: &'a str,
         now: f64,
-        kinds: [&'static str; 5],
+        kinds: [&'static str; 6],
         name: &'a str,
     }
     #[derive(Serialize)]
@@ -313,7 +315,7 @@ mod tests {
             Info { version: "0.1.0".into(), start: "5f1c".into(), host_name: "edge-eu".into(), ..Info::default() };
         assert_eq!(
             hello(&info, 1_795_460_493_123),
-            r#"{"hello":{"version":"0.1.0","protocol":1,"start":"5f1c","now":1795460493.123,"kinds":["status","table","rank","matrix","series"],"name":"edge-eu"}}"#
+            r#"{"hello":{"version":"0.1.0","protocol":1,"start":"5f1c","now":1795460493.123,"kinds":["status","table","rank","matrix","series","changes"],"name":"edge-eu"}}"#
         );
         let value = |text: String| -> Value { serde_json::from_str(&text).unwrap() };
         assert_eq!(value(accepted(3, 17)), serde_json::json!({"view": 3, "stream": 17}));

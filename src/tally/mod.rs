@@ -42,4 +42,4 @@ pub use part::Part;
 pub use rejected::{Cause, Rejected};
 pub use rules::{HostFrom, Rules};
 pub use shard::{Shard, Statistics};
-pub use slot::Window;
+pub use slot::{Period, Window};

@@ -99,6 +99,34 @@ impl Window {
     }
 }
 
+/// The time that a question is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Period {
+    /// A window that ends now.
+    Window(Window),
+    /// All whole buckets that have a part of the time from the first moment to before the second, ms since the epoch.
+    Between(u64, u64),
+}
+
+impl Period {
+    /// Its name in answers.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Window(window) => window.name(),
+            Self::Between(..) => Self::CUSTOM,
+        }
+    }
+
+    /// The name of any interval.
+    pub const CUSTOM: &'static str = "custom";
+}
+
+impl From<Window> for Period {
+    fn from(window: Window) -> Self {
+        Self::Window(window)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,11 +1,12 @@
 //! Raw keys of rows become the texts that answers, the page and filters use (design/api.md 3).
 
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use serde::{Serialize, Serializer};
 
 use crate::merger::snapshot::RawKey;
 use crate::tally::Dimension;
+use crate::tally::dimension::join;
 use crate::wire::codes;
 
 /// A row's key as answers show it: a text, or for pairs an array of two.
@@ -27,6 +28,13 @@ impl Key {
                 Self::Pair([text(a, first), text(b, second)])
             }
         }
+    }
+}
+
+impl Key {
+    /// True for the key of entries that have none: `(none)`, `(unknown)`.
+    pub fn is_nothing(&self) -> bool {
+        matches!(self, Self::One(text) if text == "(none)" || text == "(unknown)")
     }
 }
 
@@ -72,9 +80,83 @@ pub fn text(dimension: Dimension, raw: &[u8]) -> String {
     text
 }
 
+/// The raw key of what [`Key`] shows: a text, or for pairs the two texts. `None` if no key of that dimension looks so.
+pub fn parse(dimension: Dimension, key: &Key) -> Option<Vec<u8>> {
+    match (key, dimension.pair()) {
+        (Key::One(text), None) => raw(dimension, text),
+        (Key::Pair([first, second]), Some([a, b])) => {
+            let mut joined = Vec::new();
+            let (first, second) = (raw(a, first)?, raw(b, second)?);
+            // A length that doesn't fit would stand for another pair.
+            u16::try_from(first.len()).ok()?;
+            join([&first, &second], &mut joined);
+            Some(joined)
+        }
+        _ => None,
+    }
+}
+
+/// The bytes of one key's text: what [`text`] is given for it.
+fn raw(dimension: Dimension, shown: &str) -> Option<Vec<u8>> {
+    let nothing = text(dimension, b"");
+    if shown == nothing {
+        return Some(Vec::new());
+    }
+    let code = |known: Option<i64>| {
+        let unknown = || shown.strip_prefix("UNKNOWN(")?.strip_suffix(')')?.parse().ok();
+        known.or_else(unknown).map(|code: i64| code.to_le_bytes().to_vec())
+    };
+    let raw = match dimension {
+        Dimension::Client => shown.parse().ok().map(|address| mapped(address).to_vec()),
+        Dimension::Network => {
+            let (address, bits) = shown.split_once('/')?;
+            let address: IpAddr = address.parse().ok()?;
+            let expected = if mapped(address)[..12] == MAPPED { "24" } else { "48" };
+            (bits == expected).then(|| mapped(address).to_vec())
+        }
+        Dimension::Result => code(codes::result_by_name(shown)),
+        Dimension::Route => code((0..=255).find(|code| codes::known_route(*code) == Some(shown))),
+        Dimension::Status => shown.parse().ok().map(|code: i64| code.to_le_bytes().to_vec()),
+        _ => unescaped(shown),
+    }?;
+    // Only what would be shown so is that key: `010.0.0.1` and `+200` are nobody's.
+    (text(dimension, &raw) == shown).then_some(raw)
+}
+
+/// What an IPv4 address begins with as a client's key.
+const MAPPED: [u8; 12] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255];
+
+fn mapped(address: IpAddr) -> [u8; 16] {
+    match address {
+        IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
+        IpAddr::V6(address) => address.octets(),
+    }
+}
+
+/// The bytes of an [`escaped`] text.
+fn unescaped(text: &str) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        match (byte, byte == b'\\') {
+            (_, false) => bytes.push(byte),
+            _ => match rest.next()? {
+                b'\\' => bytes.push(b'\\'),
+                b'x' => {
+                    let digit = |byte: u8| char::from(byte).to_digit(16);
+                    let (high, low) = (digit(rest.next()?)?, digit(rest.next()?)?);
+                    bytes.push((high << 4 | low) as u8);
+                }
+                _ => return None,
+            },
+        }
+    }
+    Some(bytes)
+}
+
 /// `NAME@ADDRESS` of a node; what is tailed or piped has a path in place of an address, and is `NAME@file`.
 pub fn node(name: &[u8], address: &str) -> String {
-    let place = if address.parse::<std::net::IpAddr>().is_ok() { address } else { "file" };
+    let place = if address.parse::<IpAddr>().is_ok() { address } else { "file" };
     format!("{}@{place}", escaped(name))
 }
 
@@ -146,7 +228,39 @@ mod tests {
         ];
         for (dimension, raw, expected) in cases {
             assert_eq!(text(*dimension, raw), *expected, "{dimension:?} {raw:?}");
+            let back = parse(*dimension, &Key::One((*expected).to_owned()));
+            // Keys that no worker makes are shown, but not asked for.
+            let is_odd = raw == b"odd\xff" || raw == b"\x01";
+            assert_eq!(back.as_deref(), (!is_odd).then_some(*raw), "{dimension:?} {expected}");
         }
+    }
+
+    #[test]
+    fn texts_that_no_key_has_are_no_keys() {
+        for (dimension, text) in [
+            (Dimension::Client, "010.0.0.1"),
+            (Dimension::Client, "::ffff:192.0.2.1"),
+            (Dimension::Client, "2001:DB8::1"),
+            (Dimension::Network, "192.0.2.0/25"),
+            (Dimension::Network, "2001:db8::/24"),
+            (Dimension::Status, "+200"),
+            (Dimension::Result, "UNKNOWN(49)"),
+            (Dimension::Site, "a\\"),
+            (Dimension::Site, "a\\y"),
+            (Dimension::Site, "\\x4"),
+            (Dimension::Site, "\\x41"),
+            (Dimension::Site, ""),
+            (Dimension::ClientSite, "a"),
+        ] {
+            assert_eq!(parse(dimension, &Key::One(text.into())), None, "{dimension:?} {text}");
+        }
+        let pair = |a: &str, b: &str| Key::Pair([a.into(), b.into()]);
+        let mut joined = Vec::new();
+        join([&[7; 16], b""], &mut joined);
+        let address = text(Dimension::Client, &[7; 16]);
+        assert_eq!(parse(Dimension::ClientSite, &pair(&address, "(none)")), Some(joined));
+        assert_eq!(parse(Dimension::Site, &pair("a", "b")), None);
+        assert_eq!(parse(Dimension::SiteUrl, &pair(&"a".repeat(65_536), "b")), None);
     }
 
     #[test]
@@ -175,6 +289,10 @@ mod tests {
             b in proptest::collection::vec(proptest::sample::select(b"\\xf\xff\xc3\xa9a".to_vec()), 0..8),
         ) {
             proptest::prop_assert_eq!(a == b, escaped(&a) == escaped(&b));
+            for dimension in [Dimension::Site, Dimension::Url, Dimension::User, Dimension::Type] {
+                let shown = Key::One(text(dimension, &a));
+                proptest::prop_assert_eq!(parse(dimension, &shown), Some(a.clone()));
+            }
         }
     }
 }

@@ -2,10 +2,14 @@
 //!
 //! Pure: snapshots and tables come in, bytes go out; who looks and when is the page's business.
 
+pub mod asked;
 pub mod curve;
+pub mod detect;
+pub mod incident;
 pub mod key;
 pub mod matrix;
 pub mod model;
+pub mod parts;
 pub mod rank;
 pub mod records;
 #[cfg(test)]
@@ -17,6 +21,7 @@ pub mod value;
 
 use std::sync::Arc;
 
+use incident::Incident;
 pub use key::Key;
 use model::{Ids, Model, Stand, Type};
 pub use status::Info;
@@ -56,6 +61,8 @@ pub enum Subscription {
         /// When.
         window: Window,
     },
+    /// What isn't as usual.
+    Changes,
     /// Sites by clients.
     Matrix {
         /// Ranked by what.
@@ -71,7 +78,7 @@ impl Subscription {
     /// The window that it shows.
     pub fn window(&self) -> Window {
         match self {
-            Self::Status => Window::Total,
+            Self::Status | Self::Changes => Window::Total,
             Self::Table { window, .. }
             | Self::Rank { window, .. }
             | Self::Matrix { window, .. }
@@ -81,7 +88,7 @@ impl Subscription {
 
     /// True for what `--statistics base` does not keep.
     pub fn needs_statistics(&self) -> bool {
-        matches!(self, Self::Series { .. })
+        matches!(self, Self::Series { .. } | Self::Changes)
             || self.window() != Window::Total
             || self.dimensions().iter().any(|dimension| !Dimension::BASE.contains(dimension))
     }
@@ -89,7 +96,7 @@ impl Subscription {
     /// The tables that it needs, in the order in which [`View::advance`] takes them.
     pub fn dimensions(&self) -> Vec<Dimension> {
         match self {
-            Self::Status | Self::Series { .. } => Vec::new(),
+            Self::Status | Self::Series { .. } | Self::Changes => Vec::new(),
             Self::Table { dimension, .. } | Self::Rank { dimension, .. } => vec![*dimension],
             Self::Matrix { .. } => {
                 vec![Dimension::Site, Dimension::Client, Dimension::ClientSite]
@@ -107,6 +114,10 @@ pub struct Scene {
     pub tables: Vec<Arc<Table>>,
     /// Browsers connected.
     pub browsers: u64,
+    /// What isn't as usual, the worst first.
+    pub incidents: Arc<Vec<Incident>>,
+    /// Up to where that was judged, Unix seconds.
+    pub judged_to: u64,
 }
 
 /// One stream: what a subscription shows, from tick to tick.
@@ -179,6 +190,7 @@ impl View {
                 table::model(&scene.tables[0], measure, first, rows, ids)
             }
             Subscription::Rank { measure, .. } => curve::model(&scene.tables[0], measure),
+            Subscription::Changes => incident::model(&scene.incidents, scene.judged_to),
             Subscription::Series { window } => series::model(&scene.snapshot, window),
             Subscription::Matrix { measure, size, .. } => {
                 let tables =
@@ -198,7 +210,7 @@ mod tests {
         let table = sample::table(Dimension::Site, rows);
         let snapshot = Arc::new(sample::snapshot(tick, vec![table]));
         let tables = vec![snapshot.table(Dimension::Site).unwrap().clone()];
-        Scene { snapshot, tables, browsers: 0 }
+        Scene { snapshot, tables, browsers: 0, incidents: Arc::default(), judged_to: 0 }
     }
 
     #[test]

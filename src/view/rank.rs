@@ -1,8 +1,12 @@
 //! Ranking: rows by a measure, largest first, ties by key bytes (spec/statistics.md 4.4).
 
 use std::cmp::Ordering;
+use std::collections::HashMap;
+
+use foldhash::fast::RandomState;
 
 use crate::merger::Table;
+use crate::merger::snapshot::RawKey;
 use crate::tally::Measure;
 
 /// The rows at ranks `offset + 1` to `offset + limit`, in rank order.
@@ -37,6 +41,23 @@ pub fn page(table: &Table, measure: Measure, offset: usize, limit: usize) -> Vec
     }
     ranked.sort_unstable_by(by_rank);
     ranked.into_iter().map(|(_, row)| row).collect()
+}
+
+/// The ranks from 1 that `shown` rows of a table had in the table of the time before: `Some(None)` for a key that had nothing then, `None`
+/// where that can't be said, since not all keys of then are held.
+pub fn before(table: &Table, shown: &[u32], before: &Table, measure: Measure) -> Vec<Option<Option<u64>>> {
+    let of = |row: u32| before.rows[row as usize].measure(measure);
+    let ranked: HashMap<RawKey<'_>, u64, RandomState> = page(before, measure, 0, before.len())
+        .into_iter()
+        .zip(1..)
+        .take_while(|(row, _)| of(*row) > 0)
+        .map(|(row, rank)| (before.raw_key(row), rank))
+        .collect();
+    let rank = |row: &u32| match ranked.get(&table.raw_key(*row)) {
+        Some(&rank) => Some(Some(rank)),
+        None => before.is_exact().then_some(None),
+    };
+    shown.iter().map(rank).collect()
 }
 
 /// Points of a rank curve: enough for a chart of any width that the page has.
@@ -95,6 +116,18 @@ mod tests {
         assert_eq!(page(&table, Measure::Requests, 1, 2), [3, 1]);
         assert_eq!(page(&table, Measure::Requests, 4, 2), [0_u32; 0]);
         assert_eq!(page(&table, Measure::Requests, usize::MAX, 2), [0_u32; 0]);
+    }
+
+    #[test]
+    fn ranks_before_are_those_of_the_other_table() {
+        let now = sample::table(Dimension::Site, &[("a", 10), ("b", 50), ("new", 30), ("idle", 20)]);
+        let mut then = sample::table(Dimension::Site, &[("gone", 70), ("a", 60), ("b", 5), ("idle", 0)]);
+        let shown = page(&now, Measure::Requests, 0, 9);
+        let ranks = before(&now, &shown, &then, Measure::Requests);
+        assert_eq!(ranks, [Some(Some(3)), Some(None), Some(None), Some(Some(2))]);
+        sample::refuse(&mut then, 5, &[]);
+        let ranks = before(&now, &shown, &then, Measure::Requests);
+        assert_eq!(ranks, [Some(Some(3)), None, None, Some(Some(2))], "it may have been there");
     }
 
     proptest! {

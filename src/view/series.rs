@@ -47,7 +47,7 @@ fn values(point: &Point) -> [u64; 16] {
         p99,
         classes[4],
         classes[5],
-        *clients,
+        clients.unwrap_or(0),
         extremes.map_or(0, |extremes| extremes.requests.0),
     ]
 }

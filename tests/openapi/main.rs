@@ -49,7 +49,7 @@ fn questions(document: &Document, path: &str, get: &Value) -> Vec<String> {
     let parameters: Vec<&Value> =
         get["parameters"].as_array().into_iter().flatten().map(|parameter| document.resolved(parameter)).collect();
     let words = |parameter: &Value| -> Vec<String> {
-        let schema = &parameter["schema"];
+        let schema = document.resolved(&parameter["schema"]);
         match schema["enum"].as_array() {
             Some(words) => words.iter().map(|word| word.as_str().unwrap().to_owned()).collect(),
             None => ["minimum", "maximum"].iter().filter_map(|bound| schema.get(bound)).map(Value::to_string).collect(),
@@ -215,7 +215,7 @@ fn csv_has_what_json_has() {
             assert!(lacking.is_empty(), "{question}: {lacking:?}");
         }
     }
-    assert_eq!(kinds, 8);
+    assert_eq!(kinds, 12);
     let (_, _, csv) = program.ask("GET", "/api/v1/top?dimension=status", "Accept: text/csv\r\n");
     let json = program.json("/api/v1/top?dimension=status");
     let first: Vec<&str> = csv.lines().nth(1).unwrap().split(',').collect();

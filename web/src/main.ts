@@ -1,5 +1,6 @@
 // The page: joins the connection, what it knows, and the parts that draw it.
 
+import { namedKeys } from "./data/incidents";
 import type { Measure, Window } from "./data/protocol";
 import { readSettings, writeSettings, MEASURES, type Settings } from "./data/settings";
 import { Connection, type Clock, type Socket } from "./data/socket";
@@ -156,6 +157,7 @@ function draw(): void {
   const context: Context = {
     store,
     status: store.status,
+    named: namedKeys(store.changes),
     boxes: sizes,
     ruler: texts,
     window,
@@ -177,6 +179,7 @@ function draw(): void {
   drawNotices({
     connection: state,
     status: store.status,
+    changes: store.changes,
     table,
     window: store.view(VIEW.sites)?.of.window ?? window,
     measure: store.view(VIEW.sites)?.of.measure ?? measure,
@@ -188,11 +191,12 @@ function draw(): void {
     utc,
   });
   find("#notices").hidden = guided && lost === null && state.phase !== "outdated" && !store.status?.defaultSecretExposed;
-  announce(state, lost !== null, store.status, now);
+  announce(state, lost !== null, store.status, store.changes, now);
 }
 
 /** Subscribes before the first drawing, so that a page opened in the background has data when it is looked at. */
 store.subscribe({ view: VIEW.status, kind: "status" });
+store.subscribe({ view: VIEW.changes, kind: "changes" });
 
 keys(
   {

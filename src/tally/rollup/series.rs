@@ -1,10 +1,15 @@
 //! Points over time: a bucket each.
 
 use super::bucket::{CLASSES, Extremes};
-use super::{Bucket, History};
+use super::ring::Ring;
+use super::{Bucket, History, Span};
 use crate::tally::Counts;
 use crate::tally::histogram::{Histogram, Packed};
-use crate::tally::slot::Window;
+use crate::tally::slot::{Period, Window};
+use crate::tally::uniques::Sketch;
+
+/// Seconds of an interval up to which minutes are told apart.
+const FINE: u64 = 12 * 3600;
 
 /// Points of a window, with gaps.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -30,8 +35,8 @@ pub struct Point {
     pub classes: [u64; CLASSES],
     /// p50, p95 and p99 of the times in ms; `None` without a timed entry.
     pub times: Option<[u64; 3]>,
-    /// Different clients.
-    pub clients: u64,
+    /// Different clients; `None` where no sketch is as fine.
+    pub clients: Option<u64>,
     /// The greatest and the least second in it; `None` if it was never told apart by seconds.
     pub extremes: Option<Extremes>,
 }
@@ -52,9 +57,48 @@ impl History {
             Window::Total => level.first().unwrap_or(newest).min(newest),
             _ => newest.saturating_sub((count - 1) * step),
         };
+        self.collect(level.range(first, newest + step), Some(clients), step, first, newest)
+    }
+
+    /// The span and the step of the series of a key, or of an interval, at `now` (ms): of that since the start as much as a day keeps.
+    /// `None` where nothing is kept so long ago.
+    pub fn steps_of(&self, period: Period, now: u64) -> Option<(Span, u64)> {
+        let span = match period {
+            Period::Window(Window::Total) => self.window(Window::Day, now)?,
+            Period::Window(window) => self.window(window, now)?,
+            Period::Between(from, to) => self.between(from, to, now)?,
+        };
+        let step = match (span.level, span.clients) {
+            (0, Some(0)) => 1,
+            (0, _) => 2,
+            (1, _) => 10,
+            _ if matches!(period, Period::Between(..)) && span.to - span.from <= FINE => 60,
+            _ => 300,
+        };
+        Some((span, step))
+    }
+
+    /// The points of an interval, at most 720.
+    pub fn series_between(&self, from: u64, to: u64, now: u64) -> Option<Series> {
+        let (span, step) = self.steps_of(Period::Between(from, to), now)?;
+        let clients = span.clients.map(|ring| &self.clients[ring]).filter(|ring| ring.width() == step);
+        let first = span.from - span.from % step;
+        let newest = span.to.saturating_sub(1);
+        // What lies outside of the interval is not in its first and last point.
+        Some(self.collect(self.buckets(span), clients, step, first, newest - newest % step))
+    }
+
+    fn collect<'a>(
+        &self,
+        buckets: impl Iterator<Item = (u64, &'a Bucket)>,
+        clients: Option<&Ring<Sketch>>,
+        step: u64,
+        first: u64,
+        newest: u64,
+    ) -> Series {
         let mut points: Vec<Point> = Vec::new();
         let mut merge = Merge::default();
-        for (start, bucket) in level.range(first, newest + step) {
+        for (start, bucket) in buckets {
             let start = start - start % step;
             if merge.start != Some(start) {
                 points.extend(merge.take(self, step));
@@ -64,7 +108,8 @@ impl History {
         }
         points.extend(merge.take(self, step));
         for point in &mut points {
-            point.clients = clients.get(point.start).map_or(0, |sketch| sketch.count().0);
+            let counted = |ring: &Ring<Sketch>| ring.get(point.start).map_or(0, |sketch| sketch.count().0);
+            point.clients = clients.map(counted);
         }
         Series { step, first, newest, points }
     }
@@ -109,6 +154,6 @@ impl Merge {
             }
         };
         let extremes = Extremes::of_all(extremes.into_iter().chain(history.extremes(start, step)));
-        Some(Point { start, total, classes, times, clients: 0, extremes })
+        Some(Point { start, total, classes, times, clients: None, extremes })
     }
 }

@@ -8,7 +8,7 @@ use super::*;
 use crate::tally::Dimension;
 use crate::tally::combined::Combination;
 use crate::tally::counts::{Band, Increment};
-use crate::tally::slot::{Place, Window};
+use crate::tally::slot::{Period, Place, Window};
 use crate::tally::slots::Slots;
 
 const START: u64 = 1_795_460_000_000;
@@ -137,7 +137,7 @@ impl Model {
             // Sketches of a day are of five minutes: up to four more at its old edge.
             let clients =
                 |entries: &[Entry]| entries.iter().map(|entry| entry.client).collect::<HashSet<_>>().len() as u64;
-            let (count, exact) = history.clients(Some(span));
+            let (count, exact) = history.clients(Some(span)).unwrap();
             assert!(exact, "{window:?}");
             match window {
                 Window::Minute | Window::Hour => assert_eq!(count, clients(&entries), "{window:?}"),
@@ -154,6 +154,52 @@ impl Model {
             self.in_windows()
         );
         assert_eq!(history.histograms(None).1.total().requests, self.entries.len() as u64);
+    }
+
+    /// An interval, and the time before it: sums, keys and points of them are those of a recount over the very same buckets.
+    fn check_interval(&self, from: u64, to: u64) {
+        let history = self.rollup.history();
+        let span = history.between(from, to, self.now).unwrap();
+        let width = [1, 10, 60][span.level];
+        assert!(span.from * 1000 <= from && from < (span.from + width) * 1000, "{span:?}");
+        let in_span = |span: Span| -> Vec<Entry> {
+            let width = [1, 10, 60][span.level];
+            let fits = |entry: &&Entry| {
+                let Place::In(slot, ..) = Slot::of(entry.time, entry.seen) else { return false };
+                let start = entry.time / 1000 / width * width;
+                u64::from(slot.width) <= width && (span.from..span.to).contains(&start)
+            };
+            self.entries.iter().filter(fits).copied().collect()
+        };
+        let entries = in_span(span);
+        assert_eq!(history.sum(span, self.now, START).total, total(&entries));
+        if let Some((count, exact)) = history.clients(Some(span)) {
+            let clients = entries.iter().map(|entry| entry.client).collect::<HashSet<_>>().len() as u64;
+            assert!(exact && count >= clients, "{count} {clients}");
+            assert!(span.clients == Some(1) || count == clients, "{span:?} {count} {clients}");
+        }
+        let (_, step) = history.steps_of(Period::Between(from, to), self.now).unwrap();
+        let series = history.series_between(from, to, self.now).unwrap();
+        assert_eq!(series.step, step);
+        assert!(series.points.len() <= 720);
+        let mut sum = Counts::default();
+        series.points.iter().for_each(|point| sum.merge(&point.total));
+        assert_eq!(sum, total(&entries));
+        let status: Vec<Entry> = entries.iter().filter(|entry| entry.status == 503).copied().collect();
+        let node: Vec<Entry> = entries.iter().filter(|entry| entry.node == 2).copied().collect();
+        let of_status = history.value_series(span, Dimension::Status, Value::Code(503), step);
+        for (points, entries) in [(of_status, status), (history.node_series(span, 2, step), node)] {
+            for (start, counts, perhaps) in &points {
+                let of_step = |entry: &&Entry| (*start..start + step).contains(&(entry.time / 1000));
+                let entries: Vec<Entry> = entries.iter().filter(of_step).copied().collect();
+                assert_eq!((*counts, *perhaps), (total(&entries), Counts::default()));
+            }
+            assert_eq!(points.iter().map(|(_, counts, _)| counts.all_requests()).sum::<u64>(), entries.len() as u64);
+        }
+        if let Some(before) = history.before(Period::Between(from, to), self.now) {
+            assert!(before.to <= span.from && before.to - before.from >= (to - from) / 1000, "{before:?} {span:?}");
+            assert_eq!(history.sum(before, self.now, START).total, total(&in_span(before)));
+        }
     }
 
     /// Entries that were in some window when they came.
@@ -257,6 +303,11 @@ fn every_window_is_the_recount_through_a_day() {
         if random.random_range(0..40) == 0 {
             model.tick(now, !is_gap);
             model.check();
+            for _ in 0..10 {
+                let reach = [50_000, 500_000, 3_500_000, 80_000_000][random.random_range(0..4)];
+                let from = now - random.random_range(0..reach);
+                model.check_interval(from, (from + random.random_range(1..reach)).min(now));
+            }
         }
     }
     model.tick(now, true);
@@ -318,7 +369,7 @@ fn the_series_since_the_start_grows_wider_and_keeps_all() {
     assert_eq!(series.step, 8);
     assert!(series.points.len() <= POINTS_MAX);
     assert_eq!(series.points.iter().map(|point| point.total.all_requests()).sum::<u64>(), 2000);
-    assert_eq!(series.points[3].clients, 8);
+    assert_eq!(series.points[3].clients, Some(8));
     let bytes = model.rollup.bytes();
     assert!(bytes < 8 << 20, "{bytes}");
 }

@@ -36,4 +36,4 @@ pub use levels::{Cuts, Kept, Levels};
 pub use loss::{Chooser, Loss, Scales};
 pub use slot::{Level, Slot, is_ahead};
 pub use water::shrink_to;
-pub use window::{Points, Window, WindowRow};
+pub use window::{KeyPoint, KeySeries, Points, Window, WindowRow};

@@ -145,6 +145,37 @@ impl Engine {
         levels.sum()
     }
 
+    /// Compares the interval, the time before it, and the series of some keys with a recount. All parts were taken.
+    pub fn check_interval(&self, from: u64, to: u64) {
+        let (kept, now) = (self.kept(), self.now);
+        let window = kept.between(from, to, now);
+        let series = |key: &[u8]| kept.series_between(from, to, now, |other| other == key);
+        let first = series(b"").first;
+        let step = series(b"").step;
+        let end = to.min(now + 1).saturating_sub(first).div_ceil(step) * step + first;
+        let recount = self.recount(|time| (first..end).contains(&time) && Level::Minute.floor(time) <= now);
+        check(&window, &recount, &format!("{from} to {to}, step {step}"));
+        let before = kept.before_between(from, to, now);
+        assert!(before.from + (before.seconds * 1000.0) as u64 <= first.max(before.from + 1), "none is in both");
+        for key in recount.keys().take(8) {
+            let found = series(key);
+            assert_eq!((found.first, found.step), (first, step));
+            for (number, point) in (0..).zip(&found.points) {
+                let start = first + number * step;
+                let in_bucket = |time: u64| (start..start + step).contains(&time) && Level::Minute.floor(time) <= now;
+                let truth = self.recount(in_bucket).get(key).copied().unwrap_or_default();
+                for measure in Measure::ALL {
+                    let (count, truth) = (point.counts.measure(measure), truth.measure(measure));
+                    let most = count.saturating_add(point.error.measure(measure));
+                    assert!(count <= truth && truth <= most, "{start}, {measure:?}: {truth} in {count} to {most}");
+                }
+                assert!(point.is_covered || truth.is_empty());
+            }
+        }
+        let nobody = kept.series(Level::Hour, now, |key| key == b"nobody");
+        assert!(!nobody.is_known && nobody.points.iter().all(|point| point.counts.is_empty()));
+    }
+
     pub fn recount(&self, in_window: impl Fn(u64) -> bool) -> HashMap<&[u8], Counts> {
         let mut rows = HashMap::<&[u8], Counts>::new();
         for entry in self.seen.iter().filter(|entry| in_window(entry.time)) {

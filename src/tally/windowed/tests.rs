@@ -96,6 +96,20 @@ proptest! {
     }
 
     #[test]
+    fn keyed_intervals_and_series_hold_what_they_promise(
+        steps in prop::collection::vec(step(3, 60), 1..300),
+        intervals in prop::collection::vec((prop::sample::select(vec![50_000_u64, 500_000, 3_000_000, 80_000_000]), 0.0..1.0_f64, 0.0..1.0_f64), 1..4),
+        w in prop::sample::select(vec![16, 300]),
+    ) {
+        let mut engine = Engine::new(3, w, 16);
+        run(&mut engine, &steps);
+        for (reach, from, length) in intervals {
+            let from = engine.now - (reach as f64 * from) as u64;
+            engine.check_interval(from, from + 1 + (reach as f64 * length) as u64);
+        }
+    }
+
+    #[test]
     fn keyed_rows_that_a_worker_drops_and_makes_again_are_within_their_bounds(
         entries in prop::collection::vec((0..80_u16, prop::sample::select(vec![0, 0, 0, 3_000, 100_000]), increment()), 1..600),
         ticks in prop::collection::vec(1..600_usize, 0..3),

@@ -104,6 +104,36 @@ pub struct Points {
     pub values: Vec<Vec<Option<u64>>>,
 }
 
+/// Some keys by bucket.
+#[derive(Clone, Debug, Default)]
+pub struct KeySeries {
+    /// Start of the first bucket, ms since the epoch.
+    pub first: u64,
+    /// Width of a bucket, ms.
+    pub step: u64,
+    /// Start of its oldest bucket, or since when something is kept: ms since the epoch.
+    pub from: u64,
+    /// The time it covers, in seconds; at least 0.001.
+    pub seconds: f64,
+    /// One a bucket.
+    pub points: Vec<KeyPoint>,
+    /// False if no such key has a row, neither here nor since the start.
+    pub is_known: bool,
+}
+
+/// One bucket of a [`KeySeries`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct KeyPoint {
+    /// What was counted.
+    pub counts: Counts,
+    /// The most that was missed of one key.
+    pub error: Loss,
+    /// What is in no row: all that several keys can have missed together.
+    pub rest: Counts,
+    /// Something was counted then, of whatever key.
+    pub is_covered: bool,
+}
+
 /// Whole buckets of one level: those that start in `from .. to`, and what of them is not ahead of `now`.
 #[derive(Clone, Copy, Debug)]
 struct Range {
@@ -132,10 +162,72 @@ impl Kept {
     /// All whole buckets that have a part of `from .. to`, as fine as they are kept complete: of the level whose window that ends `now`
     /// goes back to `from`. Before the oldest of a day, late entries are missing; before those kept, all are.
     pub fn between(&self, from: u64, to: u64, now: u64) -> Window {
-        let complete = |level: &Level| level.floor(from) >= level.first(now);
-        let level = Level::CLOSING.into_iter().find(complete).unwrap_or(Level::Day);
-        let kept = level.first(now).saturating_sub(level.span());
-        self.sum(Range { level, from: level.floor(from).max(kept), to, now })
+        self.sum(range(from, to, now))
+    }
+
+    /// The whole buckets, as many as make up a time as long as `from .. to`, that end where the buckets of that begin, or before: none is
+    /// in both.
+    pub fn before_between(&self, from: u64, to: u64, now: u64) -> Window {
+        let (end, length) = (range(from, to, now).from, to.saturating_sub(from));
+        let Range { level, .. } = range(end.saturating_sub(length), end, now);
+        let to = level.floor(end);
+        self.sum(Range { level, from: level.floor(to.saturating_sub(length)), to, now })
+    }
+
+    /// What the keys that are `wanted` had together, by bucket of the window of that level that ends `now`; of that since the start by
+    /// bucket of a day, as many as are kept.
+    pub fn series(&self, level: Level, now: u64, wanted: impl Fn(&[u8]) -> bool) -> KeySeries {
+        let range = match level {
+            Level::Start => {
+                let level = Level::Day;
+                let from = level.first(now).max(level.floor(self.oldest));
+                Range { level, from, to: now.saturating_add(1), now }
+            }
+            _ => sliding(level, now),
+        };
+        self.series_of(range, wanted)
+    }
+
+    /// The same of an interval, see [`between`](Self::between).
+    pub fn series_between(&self, from: u64, to: u64, now: u64, wanted: impl Fn(&[u8]) -> bool) -> KeySeries {
+        self.series_of(range(from, to, now), wanted)
+    }
+
+    fn series_of(&self, range: Range, wanted: impl Fn(&[u8]) -> bool) -> KeySeries {
+        let Range { level, from, to, now } = range;
+        let count = (to.min(now.saturating_add(1)).saturating_sub(from)).div_ceil(level.width()) as usize;
+        let mut points = vec![KeyPoint::default(); count];
+        // By id: not looked at yet, wanted, not wanted.
+        let mut known: Vec<Option<bool>> = vec![None; self.named.end()];
+        let mut found = false;
+        self.each(range, |start, summary| {
+            let Some(point) = points.get_mut(((start - from) / level.width()) as usize) else { return };
+            let (mut kept, mut error, mut rows) = (Counts::default(), Loss::NONE, 0_u32);
+            for row in &summary.rows {
+                kept.merge(&row.counts);
+                if *known[row.id as usize].get_or_insert_with(|| wanted(self.named.key(row.id))) {
+                    point.counts.merge(&row.counts);
+                    error = error.plus(&row.error);
+                    rows += 1;
+                }
+            }
+            found |= rows > 0;
+            point.is_covered = true;
+            point.error = point.error.plus(&if rows == 0 { summary.absent } else { error });
+            point.rest.merge(&summary.total.without(&kept));
+        });
+        let from_kept = from.max(self.oldest.min(now));
+        let end = level.end(level.floor(to.saturating_sub(1))).min(now);
+        let seconds = end.saturating_sub(from_kept).max(1) as f64 / 1000.0;
+        if !found {
+            self.each(sliding(Level::Start, now), |_, summary| {
+                found |= summary
+                    .rows
+                    .iter()
+                    .any(|row| *known[row.id as usize].get_or_insert_with(|| wanted(self.named.key(row.id))));
+            });
+        }
+        KeySeries { first: from, step: level.width(), from: from_kept, seconds, points, is_known: found }
     }
 
     /// One measure of the keys `ids` by bucket of a window that ends `now`; since the start there is one.
@@ -212,6 +304,14 @@ impl Kept {
             }
         }
     }
+}
+
+/// The buckets that have a part of `from .. to`, of the finest level that has them complete.
+fn range(from: u64, to: u64, now: u64) -> Range {
+    let complete = |level: &Level| level.floor(from) >= level.first(now);
+    let level = Level::CLOSING.into_iter().find(complete).unwrap_or(Level::Day);
+    let kept = level.first(now).saturating_sub(level.span());
+    Range { level, from: level.floor(from).max(kept), to, now }
 }
 
 fn sliding(level: Level, now: u64) -> Range {

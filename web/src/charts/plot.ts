@@ -88,7 +88,7 @@ export function areaPath(below: ArrayLike<number> | null, above: ArrayLike<numbe
     .join("");
 }
 
-const LAYERS = ["grid under", "marks", "grid over", "hatch", "ticks", "cross"] as const;
+const LAYERS = ["grid under", "marks", "grid over", "hatch", "ticks", "events", "cross"] as const;
 
 /** The layers of a chart, made once. */
 export function layers(svg: SVGSVGElement): void {
@@ -154,6 +154,50 @@ export function drawHatch(svg: SVGSVGElement, { base, height }: Box): void {
     .attr("x1", (span) => x(span.to).toFixed(1))
     .attr("x2", (span) => x(span.to).toFixed(1))
     .attr("y2", height);
+}
+
+/** Something that happened at a bucket, with a few words where there is room for them. */
+export interface Event {
+  key: string;
+  index: number;
+  label: string;
+}
+
+/** Pixels of a letter of an event's words, about. */
+const LETTER = 6.2;
+
+/** A hairline for each event, its part in one chart, `rise` pixels from the chart's top; with its words only where `labelled`. */
+export function drawEvents(svg: SVGSVGElement, { base, height }: Box, events: readonly Event[], rise: number, labelled: boolean): void {
+  const x = xOf(base);
+  const layer = select(svg).select(".events");
+  layer
+    .selectAll<SVGLineElement, Event>("line")
+    .data(events, (event) => event.key)
+    .join("line")
+    .attr("x1", ({ index }) => Math.round(x(index)) + 0.5)
+    .attr("x2", ({ index }) => Math.round(x(index)) + 0.5)
+    .attr("y1", rise)
+    .attr("y2", height);
+  // The newest has its words first; others only where they are on none.
+  const taken: [from: number, to: number][] = [];
+  const words = (labelled ? [...events].sort((a, b) => b.index - a.index) : []).flatMap((event) => {
+    const [at, width] = [x(event.index), event.label.length * LETTER * base.scale];
+    const right = at + 6 + width <= base.width;
+    const [from, to] = right ? [at, at + 6 + width] : [at - 6 - width, at];
+    const fits = from >= 0 && taken.every((other) => to < other[0] || from > other[1]);
+    taken.push(fits ? [from, to] : [at, at]);
+    return fits ? [{ event, at: right ? at + 6 : at - 6, anchor: right ? "start" : "end" }] : [];
+  });
+  layer
+    .selectAll<SVGTextElement, (typeof words)[number]>("text")
+    .data(words, ({ event }) => event.key)
+    .join("text")
+    .attr("x", ({ at }) => at.toFixed(1))
+    .attr("y", 9 * base.scale)
+    .attr("text-anchor", ({ anchor }) => anchor)
+    .each(function ({ event }) {
+      write(this, event.label);
+    });
 }
 
 export interface Dot {

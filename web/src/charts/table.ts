@@ -32,6 +32,7 @@ export function table() {
   let format: (value: number) => string = count;
   let cut: (name: string) => string = (name) => name;
   let factor = 1;
+  let named: ReadonlySet<string> | null = null;
   let duration = 250; // ms
   const place = local<number>();
 
@@ -80,7 +81,8 @@ export function table() {
     mark(node, "data-miss", String(row.miss));
     mark(node, "data-error", String(row.error));
     node.classList.toggle("left", row.left);
-    node.setAttribute("aria-label", describe(row, label, first + i, total, about));
+    node.classList.toggle("named", named?.has(row.name) === true);
+    node.setAttribute("aria-label", `${describe(row, label, first + i, total, about)}${named?.has(row.name) === true ? ", named by what changed" : ""}`);
     write(rank as Element, row.left ? MISSING : exact(first + i));
     write(name as Element, cut(label));
     mark(name as Element, "title", row.left ? `${label}, no longer among these ranks` : label);
@@ -168,6 +170,8 @@ export function table() {
   chart.format = (value: (value: number) => string) => ((format = value), chart);
   /** What values are multiplied with before they are written; their data stay as they are. */
   chart.factor = (value: number) => ((factor = value), chart);
+  /** Rows that are set apart, by name. */
+  chart.named = (value: ReadonlySet<string> | null) => ((named = value), chart);
   chart.cut = (value: (name: string) => string) => ((cut = value), chart);
   chart.duration = (ms: number) => ((duration = ms), chart);
   return chart;

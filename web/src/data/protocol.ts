@@ -9,7 +9,7 @@ export { ProtocolError };
 
 export const PROTOCOL = 1;
 
-export type Kind = "status" | "table" | "rank" | "matrix" | "series";
+export type Kind = "status" | "table" | "rank" | "matrix" | "series" | "changes";
 export type Measure = "requests" | "bytes" | "misses" | "errors" | "time_ms";
 
 /** Spans that end now, shortest first; `total` is since the engine's start. */

@@ -3,11 +3,12 @@
 // Fed by the connection, read by whoever draws; it never touches the document.
 
 import { type Control, dropText, type Hello, type Message, Model, statusView, type StatusView, subscribeText, type Subscription, type Window, WINDOWS } from "./protocol";
+import { type Changes, changesView } from "./incidents";
 import { Rates } from "./rates";
 import { Series } from "./series";
 
 /** The page's numbers for its views. */
-export const VIEW = { status: 1, sites: 2, clients: 3, sitesRank: 4, clientsRank: 5, matrix: 6, series: 7 } as const;
+export const VIEW = { status: 1, sites: 2, clients: 3, sitesRank: 4, clientsRank: 5, matrix: 6, series: 7, changes: 8 } as const;
 
 interface View {
   wanted: Subscription;
@@ -34,6 +35,8 @@ export interface Shown {
 export class Store {
   hello: Hello | null = null;
   status: StatusView | null = null;
+  /** What isn't as usual; null before the engine said so. */
+  changes: Changes | null = null;
   readonly rates = new Rates();
   readonly series = new Series();
   /** Milliseconds since the epoch by the engine's clock in its newest message, and when it came by the page's own. */
@@ -93,6 +96,7 @@ export class Store {
     this.asOf = hello.now * 1000;
     if (restarted) {
       this.status = null;
+      this.changes = null;
       this.begun = false;
       this.rates.reset();
       this.series.reset();
@@ -143,6 +147,9 @@ export class Store {
         }
         view.shown = { model, of: view.wanted, snapshots: before + (message.snapshot ? 1 : 0) };
       }
+    }
+    if (outcome === "applied" && model.kind === "changes") {
+      this.changes = changesView(model);
     }
     if (outcome === "applied" && model.kind === "status") {
       this.#onStatus(statusView(model));

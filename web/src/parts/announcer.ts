@@ -2,18 +2,20 @@
 
 import type { StatusView } from "../data/protocol";
 import type { State } from "../data/socket";
+import { type Changes, sentence, stands } from "../data/incidents";
 import { nodeName } from "../data/format";
 import { write } from "../dom";
 
 const PAUSE = 5_000; // ms
 
-export function announcer(polite: Element, alarm: Element): (connection: State, lost: boolean, status: StatusView | null, now: number) => void {
+export function announcer(polite: Element, alarm: Element): (connection: State, lost: boolean, status: StatusView | null, changes: Changes | null, now: number) => void {
   let phase = "";
   let states = new Map<string, string>();
+  let incidents: Set<number> | null = null;
   let waiting: string[] = [];
   let saidAt = -Infinity;
 
-  return (connection, lost, status, now) => {
+  return (connection, lost, status, changes, now) => {
     const next = lost ? "lost" : connection.phase;
     if (next !== phase && (next === "connected" || next === "lost" || next === "outdated")) {
       write(alarm, next === "lost" ? "Connection to the engine lost." : next === "outdated" ? "The engine was updated; reload this page." : "");
@@ -31,6 +33,19 @@ export function announcer(polite: Element, alarm: Element): (connection: State, 
         }
       }
       states = nodes;
+    }
+    if (changes !== null) {
+      const standing = changes.incidents.filter((incident) => stands(incident) && incident.silentNode === null);
+      for (const incident of standing) {
+        if (incidents !== null && !incidents.has(incident.since)) {
+          waiting.push(sentence(incident).map(({ text }) => text).join(""));
+        }
+      }
+      const left = new Set(standing.map(({ since }) => since));
+      if (incidents !== null && [...incidents].some((since) => !left.has(since))) {
+        waiting.push("What was unusual is over.");
+      }
+      incidents = left;
     }
     if (waiting.length > 0 && now - saidAt >= PAUSE) {
       saidAt = now;

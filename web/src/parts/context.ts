@@ -8,6 +8,8 @@ import type { boxes, ruler } from "../measure";
 export interface Context {
   store: Store;
   status: StatusView | null;
+  /** Keys that what changed names, by dimension. */
+  named: ReadonlyMap<string, ReadonlySet<string>>;
   boxes: ReturnType<typeof boxes>;
   ruler: ReturnType<typeof ruler>;
   window: Window;

@@ -2,6 +2,7 @@
 
 import { select } from "d3-selection";
 import * as format from "../data/format";
+import { type Changes, type Incident, type Part, sentence, stands } from "../data/incidents";
 import type { StatusView, TableView, Window } from "../data/protocol";
 import type { State } from "../data/socket";
 import { element, mark, write } from "../dom";
@@ -10,6 +11,7 @@ import { thisWindow } from "./windows";
 export interface NoticeData {
   connection: State;
   status: StatusView | null;
+  changes: Changes | null;
   /** Any table: its totals are those of all requests in the window, in the measure named. */
   table: TableView | null;
   window: Window;
@@ -24,18 +26,23 @@ export interface NoticeData {
   utc: boolean;
 }
 
+type Id = "outdated" | "lost" | "waiting" | "orphaning" | "secret" | "since" | "usual" | `incident ${string}`;
+
 interface Notice {
-  id: "outdated" | "lost" | "waiting" | "orphaning" | "secret" | "since";
+  id: Id;
   level: "bad" | "warn" | "quiet";
   time: string;
-  text: string;
+  text: string | Part[];
   action?: string;
 }
+
+/** Without so much history the engine finds nothing unusual, whatever happens. */
+const HISTORY = 300_000; // ms
 
 /** At most this many lines. */
 const MOST = 3;
 
-export function notices(root: HTMLElement, act: (id: Notice["id"]) => void): (data: NoticeData) => void {
+export function notices(root: HTMLElement, act: (id: Id) => void): (data: NoticeData) => void {
   return (data) => {
     select(root)
       .selectAll<HTMLParagraphElement, Notice>("p")
@@ -52,15 +59,27 @@ export function notices(root: HTMLElement, act: (id: Notice["id"]) => void): (da
         const [time, text, button] = this.children as unknown as [HTMLElement, HTMLElement, HTMLElement];
         mark(this, "data-level", notice.level);
         write(time, notice.time);
-        write(text, notice.text);
+        writeParts(text, typeof notice.text === "string" ? [{ text: notice.text }] : notice.text);
         write(button, notice.action ?? "");
         button.hidden = notice.action === undefined;
       });
   };
 }
 
+/** Writes a sentence, whose pieces have elements of their own only where they stand out. */
+function writeParts(node: HTMLElement, parts: Part[]): void {
+  select(node)
+    .selectAll<HTMLElement, Part>("span")
+    .data(parts)
+    .join("span")
+    .each(function ({ text, weight }) {
+      mark(this, "class", weight ?? null);
+      write(this, text);
+    });
+}
+
 function list(data: NoticeData): Notice[] {
-  const { connection, status } = data;
+  const { connection, status, changes, now, utc } = data;
   const all: Notice[] = [];
   if (connection.phase === "outdated") {
     all.push({ id: "outdated", level: "bad", time: "", text: "The engine was updated; reload this page.", action: "Reload" });
@@ -82,7 +101,33 @@ function list(data: NoticeData): Notice[] {
     const text = "The default secret is in use on an address that other machines reach: whoever knows it can send records. Set VISULATE_SECRET or --secret-file.";
     all.push({ id: "secret", level: "warn", time: "", text });
   }
-  return all.length > 0 ? all.slice(0, MOST) : [since(data)];
+  for (const incident of (changes?.incidents ?? []).filter(stands)) {
+    all.push({ id: incidentId(incident), level: "bad", time: begin(incident, utc), text: sentence(incident) });
+  }
+  if (all.length > 0) {
+    return all.slice(0, MOST);
+  }
+  const judged = changes !== null && changes.judgedTo > 0 && status !== null && now !== null && now - status.countingSince >= HISTORY;
+  return [judged ? usual(changes, utc) : since(data)];
+}
+
+const incidentId = ({ since, silentNode }: Incident): Id => `incident ${since} ${silentNode ?? ""}`;
+
+/** When an incident began, to the minute. */
+function begin({ since }: Incident, utc: boolean): string {
+  return format.clock(since, utc).slice(0, -3);
+}
+
+/** All is as usual; what is over is told once more. */
+function usual({ incidents }: Changes, utc: boolean): Notice {
+  const [last] = incidents.filter(({ until }) => until !== null).sort((a, b) => (b.until ?? 0) - (a.until ?? 0));
+  const notice: Notice = { id: "usual", level: "quiet", time: "", text: "Nothing unusual in this hour." };
+  if (last === undefined) {
+    return notice;
+  }
+  const span = `${begin(last, utc)} to ${format.clock(last.until ?? 0, utc).slice(0, -3)}`;
+  const quiet = sentence(last).map(({ text, weight }): Part => (weight === undefined ? { text } : { text, weight: "strong" }));
+  return { ...notice, text: [{ text: `Nothing unusual now. ${span}: ` }, ...quiet] };
 }
 
 function since({ status, table, window, measure, now, utc }: NoticeData): Notice {

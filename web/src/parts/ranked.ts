@@ -125,6 +125,7 @@ export function ranked(options: RankedOptions): { draw(context: Context, first: 
       .heads(options.head, span === "total" ? value : "per s")
       .words(span === "total" ? value : `${value} per second`, `No requests ${thisWindow(span)}`)
       .factor(factor)
+      .named(context.named.get(options.dimension) ?? null)
       .format(formatOf(measure))
       .cut((text) => (room > 0 ? cut(text, (part) => ruler.width(part) <= room) : text))
       .duration(tablePace(shown?.snapshots ?? 0, store.asOf, context.still));

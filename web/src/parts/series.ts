@@ -3,12 +3,13 @@
 import { select } from "d3-selection";
 import { spread } from "../charts/labels";
 import { lines, type LineData } from "../charts/lines";
-import { type Base, indexAt } from "../charts/plot";
+import { type Base, drawEvents, type Event, indexAt } from "../charts/plot";
 import { stackedArea, type StackData } from "../charts/stackedArea";
 import { type AxisData, timeAxis } from "../charts/timeAxis";
 import { momentText } from "../charts/timeTicks";
 import { type Frame, filler, timeOf } from "../data/frame";
 import * as format from "../data/format";
+import { type Changes, label } from "../data/incidents";
 import { VIEW } from "../data/store";
 import { element, mark, write } from "../dom";
 import type { Context } from "./context";
@@ -22,6 +23,8 @@ const SVG = "http://www.w3.org/2000/svg";
 const LEFT = 44;
 const TOP_FIRST = 14;
 const TOP = 2;
+/** From a panel's top to the foot of the one above. */
+const RISE = -17;
 /** From one label's middle to the next, and from the panel's edges to a label's middle. */
 const PITCH = 14;
 const EDGE = 7;
@@ -69,6 +72,7 @@ export function series(section: HTMLElement, dialog: HTMLDialogElement, changed:
   let base: Base = { width: 0, left: LEFT, length: 0, unrecorded: null, gaps: [], scale: 1 };
   let drawnKey = "";
   let followedKey = "";
+  let eventsKey = "";
   let window = "";
   let ready = false;
 
@@ -137,6 +141,15 @@ export function series(section: HTMLElement, dialog: HTMLDialogElement, changed:
         views.forEach((one, i) => drawPanel(one, sizes[i]?.height ?? 0, i));
       }
     }
+    const events = frame === null ? [] : eventsOf(frame, store.changes, next.utc);
+    const eventKey = JSON.stringify([key, events, next.phone]);
+    if (eventKey !== eventsKey && base.width > 0) {
+      eventsKey = eventKey;
+      views.forEach(({ svg }, i) => {
+        const rise = i === 0 || next.phone ? 0 : RISE;
+        drawEvents(svg, { base, height: sizes[i]?.height ?? 0, top: 0 }, events, rise * scale, i === 0);
+      });
+    }
     drawNote(next);
     follow();
   }
@@ -173,7 +186,7 @@ export function series(section: HTMLElement, dialog: HTMLDialogElement, changed:
     const text = (ms: number): string => momentText(ms, to, utc);
     const times = { from: text(from), to: text(to), at: time === null ? "" : text(time) };
     views.forEach(({ panel, chart, svg, number, unit, labels }, i) => {
-      const rise = i === 0 ? TOP_FIRST : phone ? 0 : -17;
+      const rise = i === 0 ? TOP_FIRST : phone ? 0 : RISE;
       chart.cross(svg, picked, rise * base.scale);
       const [value, of] = panel.head(look);
       write(number, value);
@@ -235,6 +248,18 @@ export function series(section: HTMLElement, dialog: HTMLDialogElement, changed:
   }
 
   return { draw, follow };
+}
+
+/** What happened within a frame; a node's silence is told elsewhere. */
+function eventsOf(frame: Frame, changes: Changes | null, utc: boolean): Event[] {
+  return (changes?.incidents ?? [])
+    .filter(({ silentNode }) => silentNode === null)
+    .map((incident) => {
+      const index = Math.floor(incident.since / (frame.step * 1000)) - frame.first;
+      const time = format.clock(incident.since, utc).slice(0, -3);
+      return { key: String(incident.since), index, label: `${time} ${label(incident)}` };
+    })
+    .filter(({ index }) => index >= 0 && index < frame.length);
 }
 
 const places = new WeakMap<Element, number>();

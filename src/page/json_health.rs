@@ -1,0 +1,284 @@
+//! The shapes of answers about how origins, nodes and the cache do (spec/statistics.md N1 to N4, N12, N13), from what tables keep.
+
+use serde::Serialize;
+
+use super::json::{Moment, Numbers, bytes};
+use super::json_changes::Before;
+use crate::merger::{Snapshot, Table};
+use crate::tally::{Counts, Measure};
+use crate::view::asked::Asked;
+use crate::view::{Key, rank};
+
+/// An origin fails once this much more of its requests do than in its last hour, and that is at least a tenth of them.
+const FAILING_SHARE: f64 = 0.05;
+const FAILING_LEAST: f64 = 0.1;
+
+/// It is slow once it takes so many times as long as in its last hour, and at least so many ms.
+const SLOW_FACTOR: f64 = 2.0;
+const SLOW_LEAST_MS: f64 = 100.0;
+
+/// Requests without which its state is not judged.
+const JUDGED_LEAST: u64 = 20;
+
+fn share(part: u64, all: u64) -> Option<f64> {
+    (all > 0).then(|| part as f64 / all as f64)
+}
+
+fn mean_ms(counts: &Counts) -> Option<f64> {
+    share(counts.time_ms, counts.timed)
+}
+
+/// `/api/v1/origins`: servers and parents that were asked, in a time, each judged against its last `hour`.
+pub fn origins(table: &Table, hour: &Table, limit: usize) -> Vec<u8> {
+    #[derive(Serialize)]
+    struct Row {
+        key: Key,
+        state: &'static str,
+        requests_per_second: f64,
+        error_share: Option<f64>,
+        mean_ms: Option<f64>,
+        usual_error_share: Option<f64>,
+        usual_mean_ms: Option<f64>,
+        #[serde(flatten)]
+        numbers: Numbers,
+    }
+    #[derive(Serialize)]
+    struct Origins {
+        #[serde(flatten)]
+        moment: Moment,
+        usual: Before,
+        rows: Vec<Row>,
+    }
+    let usual: std::collections::HashMap<_, u32> = (0..hour.len() as u32).map(|row| (hour.raw_key(row), row)).collect();
+    let asked = |row: &u32| !Key::new(table.dimension, table.raw_key(*row)).is_nothing();
+    let rows = rank::page(table, Measure::Requests, 0, table.len()).into_iter().filter(asked).take(limit).map(|row| {
+        let counts = &table.rows[row as usize];
+        let past = usual.get(&table.raw_key(row)).map(|row| hour.rows[*row as usize].without(counts));
+        let of = |counts: &Counts| (share(counts.measure(Measure::Errors), counts.all_requests()), mean_ms(counts));
+        let ((error_share, mean), (usual_share, usual_mean)) = (of(counts), past.as_ref().map_or((None, None), of));
+        Row {
+            key: Key::new(table.dimension, table.raw_key(row)),
+            state: state(counts, error_share, usual_share, mean, usual_mean),
+            requests_per_second: counts.all_requests() as f64 / table.covered.seconds,
+            error_share,
+            mean_ms: mean,
+            usual_error_share: usual_share,
+            usual_mean_ms: usual_mean,
+            numbers: Numbers::of(table, row),
+        }
+    });
+    bytes(&Origins { moment: Moment::of(table), usual: (&hour.covered).into(), rows: rows.collect() })
+}
+
+fn state(
+    counts: &Counts,
+    errors: Option<f64>,
+    usual_errors: Option<f64>,
+    mean: Option<f64>,
+    usual_mean: Option<f64>,
+) -> &'static str {
+    if counts.all_requests() < JUDGED_LEAST {
+        return "unknown";
+    }
+    let errors = errors.unwrap_or(0.0);
+    let is_slow =
+        mean.zip(usual_mean).is_some_and(|(mean, usual)| mean >= SLOW_LEAST_MS && mean >= SLOW_FACTOR * usual);
+    if errors >= FAILING_LEAST && errors >= usual_errors.unwrap_or(0.0) + FAILING_SHARE {
+        "failing"
+    } else if is_slow {
+        "slow"
+    } else {
+        "good"
+    }
+}
+
+/// A figure of a node or of all.
+type Figure = fn(&Counts, f64) -> Option<f64>;
+
+/// The figures that nodes are compared by, with their names.
+const FIGURES: [(&str, Figure); 6] = [
+    ("requests_per_second", |counts, seconds| Some(counts.all_requests() as f64 / seconds)),
+    ("bytes_per_second", |counts, seconds| Some(counts.all_bytes() as f64 / seconds)),
+    ("hit_ratio", |counts, _| {
+        share(counts.measure(Measure::Hits), counts.all_requests() - counts.measure(Measure::Unknown))
+    }),
+    ("byte_hit_ratio", |counts, _| {
+        share(counts.measure(Measure::HitBytes), counts.all_bytes() - counts.measure(Measure::UnknownBytes))
+    }),
+    ("error_share", |counts, _| share(counts.measure(Measure::Errors), counts.all_requests())),
+    ("mean_ms", |counts, _| mean_ms(counts)),
+];
+
+/// `/api/v1/skew`: each figure of each node against that of the median node, the largest deviations first.
+pub fn skew(nodes: &Table) -> Vec<u8> {
+    #[derive(Serialize)]
+    struct Row {
+        key: Key,
+        figure: &'static str,
+        value: f64,
+        median: f64,
+        factor: Option<f64>,
+    }
+    #[derive(Serialize)]
+    struct Skew {
+        #[serde(flatten)]
+        moment: Moment,
+        rows: Vec<Row>,
+    }
+    let mut rows = Vec::new();
+    for (figure, of) in FIGURES {
+        let values: Vec<(u32, f64)> = (0..nodes.len() as u32)
+            .filter_map(|row| Some((row, of(&nodes.rows[row as usize], nodes.covered.seconds)?)))
+            .collect();
+        let Some(median) = median(values.iter().map(|(_, value)| *value).collect()) else { continue };
+        rows.extend(values.into_iter().map(|(row, value)| Row {
+            key: Key::new(nodes.dimension, nodes.raw_key(row)),
+            figure,
+            value,
+            median,
+            factor: (median > 0.0).then(|| value / median),
+        }));
+    }
+    // As far from the median downwards as upwards; what has no factor is none of another's, unless it is nothing too.
+    let deviation = |row: &Row| match row.factor {
+        Some(factor) if factor > 0.0 => factor.ln().abs(),
+        _ if row.value == row.median => 0.0,
+        _ => f64::MAX,
+    };
+    rows.sort_by(|a, b| deviation(b).total_cmp(&deviation(a)));
+    bytes(&Skew { moment: Moment::of(nodes), rows })
+}
+
+/// The middle of some values, the mean of two; `None` of none.
+fn median(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    let upper = *values.get(middle)?;
+    Some(if values.len() % 2 == 1 { upper } else { f64::midpoint(values[middle - 1], upper) })
+}
+
+/// `/api/v1/cache`: what the cache's dealings with origins come to.
+pub fn cache(snapshot: &Snapshot, results: &Table) -> Vec<u8> {
+    #[derive(Serialize)]
+    struct Revalidation {
+        unchanged: u64,
+        changed: u64,
+        failed: u64,
+        r#yield: Option<f64>,
+    }
+    #[derive(Serialize)]
+    struct Stale {
+        requests: u64,
+        per_second: f64,
+    }
+    #[derive(Serialize)]
+    struct Collapsed {
+        requests: u64,
+        share: Option<f64>,
+    }
+    #[derive(Serialize)]
+    struct Offload {
+        bytes: u64,
+        origin_bytes: u64,
+        share: Option<f64>,
+    }
+    #[derive(Serialize)]
+    struct Cache {
+        #[serde(flatten)]
+        moment: Moment,
+        revalidation: Revalidation,
+        stale_on_error: Stale,
+        collapsed: Collapsed,
+        offload: Offload,
+    }
+    let Asked { unchanged, changed, failed, collapsed, missed } = Asked::of(results);
+    let total = &results.total;
+    bytes(&Cache {
+        moment: Moment::new(snapshot.as_of, &results.covered, snapshot.tick),
+        revalidation: Revalidation {
+            unchanged,
+            changed,
+            failed,
+            r#yield: share(unchanged, unchanged + changed + failed),
+        },
+        stale_on_error: Stale { requests: failed, per_second: failed as f64 / results.covered.seconds },
+        collapsed: Collapsed { requests: collapsed, share: share(collapsed, collapsed + missed) },
+        offload: Offload {
+            bytes: total.all_bytes(),
+            origin_bytes: total.origin_bytes,
+            // More may come from origins than goes to clients.
+            share: (total.all_bytes() > 0).then(|| 1.0 - total.origin_bytes as f64 / total.all_bytes() as f64),
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tally::{Band, Dimension};
+    use crate::view::sample;
+    use serde_json::Value;
+
+    fn counts(requests: u64, errors: u64, ms: u64) -> Counts {
+        let mut counts = Counts { timed: requests, time_ms: requests * ms, ..Counts::default() };
+        counts.requests[Band::Fresh as usize] = requests - errors;
+        counts.requests[Band::Error as usize] = errors;
+        counts
+    }
+
+    fn table(dimension: Dimension, rows: &[(&str, Counts)]) -> Table {
+        let named: Vec<(&str, u64)> = rows.iter().map(|(name, _)| (*name, 0)).collect();
+        let mut table = sample::table(dimension, &named);
+        table.rows = rows.iter().map(|(_, counts)| *counts).collect();
+        table.rows.iter().for_each(|counts| table.total.merge(counts));
+        table.covered.seconds = 10.0;
+        table
+    }
+
+    #[test]
+    fn origins_are_judged_against_their_own_hour() {
+        let rows = [
+            ("good", counts(100, 2, 50), counts(1000, 20, 50)),
+            ("bad as ever", counts(100, 40, 50), counts(1000, 400, 50)),
+            ("failing", counts(100, 40, 900), counts(1000, 50, 50)),
+            ("slow", counts(100, 2, 300), counts(1000, 20, 100)),
+            ("quick, twice as long", counts(100, 0, 20), counts(1000, 0, 5)),
+            ("seldom", counts(9, 9, 900), counts(9, 9, 900)),
+            ("", counts(500, 0, 1), counts(5000, 0, 1)),
+        ];
+        let now = table(Dimension::Server, &rows.map(|(name, now, _)| (name, now)));
+        let hour = table(Dimension::Server, &rows.map(|(name, _, hour)| (name, hour)));
+        let answer: Value = serde_json::from_slice(&origins(&now, &hour, 100)).unwrap();
+        let states: std::collections::BTreeMap<&str, &str> = answer["rows"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|row| (row["key"].as_str().unwrap(), row["state"].as_str().unwrap()))
+            .collect();
+        let expected = [
+            ("good", "good"),
+            ("bad as ever", "good"),
+            ("failing", "failing"),
+            ("slow", "slow"),
+            ("quick, twice as long", "good"),
+            ("seldom", "unknown"),
+        ];
+        assert_eq!(states, expected.into(), "who is nobody is no origin");
+    }
+
+    #[test]
+    fn nodes_are_held_against_the_median() {
+        let rows =
+            [("a", counts(100, 1, 10)), ("b", counts(110, 1, 10)), ("c", counts(400, 1, 10)), ("d", counts(90, 0, 10))];
+        let answer: Value = serde_json::from_slice(&skew(&table(Dimension::Node, &rows))).unwrap();
+        let found = answer["rows"].as_array().unwrap();
+        let of =
+            |key: &str, figure: &str| found.iter().find(|row| row["key"] == key && row["figure"] == figure).unwrap();
+        assert_eq!(of("c", "requests_per_second")["median"], 10.5);
+        assert!((of("c", "requests_per_second")["factor"].as_f64().unwrap() - 40.0 / 10.5).abs() < 1e-9);
+        assert_eq!((&found[0]["key"], &found[0]["figure"]), (&"d".into(), &"error_share".into()), "none at all");
+        assert_eq!(median(vec![]), None);
+        let empty: Value = serde_json::from_slice(&skew(&table(Dimension::Node, &[]))).unwrap();
+        assert_eq!(empty["rows"], serde_json::json!([]));
+    }
+}
