@@ -5,7 +5,7 @@
 
 mod answer;
 mod api;
-mod assets;
+pub mod assets;
 mod browser;
 mod guard;
 mod hub;

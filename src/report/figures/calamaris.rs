@@ -337,8 +337,17 @@ impl Maker<'_> {
             .iter()
             .map(|(raw, sums)| (key::text(Dimension::Extension, raw), *sums))
             .collect();
+        let all = self.all_freshness();
         for row in &mut sheet.rows {
-            let sums = by_name.get(row[0].as_str().unwrap_or_default()).copied().unwrap_or_default();
+            if row[0].as_str().is_some_and(|name| name.starts_with("other: ")) {
+                row.extend([Value::Null, Value::Null]);
+                continue;
+            }
+            let name = row[0].as_str().unwrap_or_default();
+            let sums = match name {
+                "Sum" => all,
+                name => by_name.get(name).copied().unwrap_or_default(),
+            };
             let [fresh, unmodified, modified, failed, _] = sums;
             row.extend([
                 lowest_terms(fresh, unmodified + modified + failed).into(),
@@ -432,7 +441,8 @@ impl Maker<'_> {
             ("parents_kb_per_second", "kB/s"),
         ];
         let title = format!("Performance in steps of {} minutes", more.step_ms() / 60_000);
-        let mut sheet = Sheet::new("C16", title, columns).noted("kB/s are per transaction");
+        let mut sheet =
+            Sheet::new("C16", title, columns).noted("kB/s are per transaction; many clients are an estimate, to 1 %");
         let speed = |(bytes, time): (u64, u64)| quotient(bytes as f64 / 1024.0, time as f64 / 1000.0);
         for (at, step) in &more.steps {
             let of = |measure| step.total.measure(measure);
@@ -510,10 +520,13 @@ impl Maker<'_> {
         for (_, name, sums) in rows.into_iter().take(self.rows) {
             sheet.push(0, cells(name, sums));
         }
-        let all = [Freshness::Fresh, Freshness::Unmodified, Freshness::Modified, Freshness::Failed, Freshness::Forced]
-            .map(|freshness| self.counted.more.freshness(freshness));
-        sheet.push(0, cells("Sum".to_owned(), all));
+        sheet.push(0, cells("Sum".to_owned(), self.all_freshness()));
         sheet
+    }
+
+    fn all_freshness(&self) -> [u64; 5] {
+        [Freshness::Fresh, Freshness::Unmodified, Freshness::Modified, Freshness::Failed, Freshness::Forced]
+            .map(|freshness| self.counted.more.freshness(freshness))
     }
 }
 

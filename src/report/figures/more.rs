@@ -9,7 +9,7 @@ use crate::tally::classify::{increment, is_icp};
 use crate::tally::groups::{Codes, Freshness, RouteClass, route_class};
 use crate::tally::histogram::Histogram;
 use crate::tally::table::Seed;
-use crate::tally::uniques::Sketch;
+use crate::tally::uniques::{PRECISION, Sketch};
 use crate::tally::{Counts, Increment};
 use crate::wire::plan::{Fields, Has, Number, Text};
 use crate::wire::url;
@@ -20,8 +20,10 @@ const CODES_MAX: usize = 1 << 16;
 const KEYS_MAX: usize = 1 << 16;
 /// Seconds that peaks are looked for in: half a year.
 const SECONDS_MAX: usize = 16 << 20;
-/// Hours and steps.
+/// Hours.
 const SPANS_MAX: usize = 1 << 14;
+/// Steps, each with a sketch of its clients.
+const STEPS_MAX: usize = 1 << 12;
 /// The hours that one entry is spread over at most.
 const SPREAD_MAX: u64 = 1000;
 const HOUR_MS: u64 = 3_600_000;
@@ -282,7 +284,7 @@ impl More {
         self.sizes[bits].record(&entry);
         let digits = entry.bytes.checked_ilog10().map_or(0, |power| power as usize + 1);
         self.decades[digits].record(&entry);
-        self.step(has, &codes, time, &entry, &client);
+        self.step(&codes, time, &entry, fields.client());
         if let Some(route) = codes.route
             && route_class(route).0 != RouteClass::None
         {
@@ -312,15 +314,15 @@ impl More {
         }
     }
 
-    fn step(&mut self, has: Has, codes: &Codes, time: u64, entry: &Increment, client: &[u8; 16]) {
+    fn step(&mut self, codes: &Codes, time: u64, entry: &Increment, client: Option<&[u8; 16]>) {
         let at = time / self.step_ms;
-        if self.steps.len() >= SPANS_MAX && !self.steps.contains_key(&at) {
+        if self.steps.len() >= STEPS_MAX && !self.steps.contains_key(&at) {
             self.crowded += 1;
             return;
         }
         let step = self.steps.entry(at).or_insert_with(Step::new);
         step.total.record(entry);
-        if has.has_client() {
+        if let Some(client) = client {
             step.clients.insert(self.seed.hash_one(client));
         }
         if entry.timed == 0 {
@@ -350,6 +352,10 @@ impl More {
             *sums = [sums[0] + more[0], sums[1] + more[1]];
         }
         for (at, more) in other.steps {
+            if self.steps.len() >= STEPS_MAX && !self.steps.contains_key(&at) {
+                self.crowded += more.total.all_requests();
+                continue;
+            }
             let step = self.steps.entry(at).or_insert_with(Step::new);
             step.total.merge(&more.total);
             step.clients.merge(&more.clients);
@@ -417,6 +423,6 @@ impl More {
 
 impl Step {
     fn new() -> Self {
-        Self { total: Counts::default(), by_way: [(0, 0); 5], clients: Sketch::new(12) }
+        Self { total: Counts::default(), by_way: [(0, 0); 5], clients: Sketch::new(PRECISION) }
     }
 }
