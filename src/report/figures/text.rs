@@ -145,7 +145,7 @@ impl Page<'_> {
 
     fn heading(&mut self, title: &str) {
         self.line("");
-        self.line(&paint(self.look, BOLD, title));
+        self.line(&paint(self.look, BOLD, &fitted(title, self.width)));
     }
 
     fn time(&self, unix: f64) -> String {
@@ -245,16 +245,16 @@ impl Page<'_> {
             .collect();
         let step = series["step"].as_f64().unwrap_or(1.0);
         let rate = move |value: f64| format!("{}/s", short(value / step));
-        self.spark("requests", &of("requests"), None, "0", &rate);
-        self.spark("bytes", &of("bytes"), Some(HIT), "0", &move |value| format!("{}bit/s", scaled(value * 8.0 / step)));
-        self.spark("hit ratio", &ratios, Some(HIT), "0", &percent);
-        self.spark("errors", &of("errors"), Some(ERROR), "0", &rate);
-        self.spark("p95 of time", &of("p95"), Some(MISS), "0", &milliseconds);
-        self.spark("clients", &of("clients"), None, "0", &short);
+        self.spark("requests", &of("requests"), None, &rate);
+        self.spark("bytes", &of("bytes"), Some(HIT), &move |value| format!("{}bit/s", scaled(value * 8.0 / step)));
+        self.spark("hit ratio", &ratios, Some(HIT), &percent);
+        self.spark("errors", &of("errors"), Some(ERROR), &rate);
+        self.spark("p95 of time", &of("p95"), Some(MISS), &milliseconds);
+        self.spark("clients", &of("clients"), None, &short);
     }
 
     /// A sparkline, with the most of it.
-    fn spark(&mut self, name: &str, values: &[f64], colour: Option<&str>, _least: &str, show: &dyn Fn(f64) -> String) {
+    fn spark(&mut self, name: &str, values: &[f64], colour: Option<&str>, show: &dyn Fn(f64) -> String) {
         let room = self.width.saturating_sub(14 + 2 + 16).max(8);
         let bars = resampled(values, room);
         let most = bars.iter().copied().fold(0.0, f64::max);
@@ -276,12 +276,11 @@ impl Page<'_> {
         }
         let most = rows.iter().map(|row| number(row, "requests")).max().unwrap_or(0);
         if !rows.is_empty() {
-            let (key, bar) = self.row_widths();
+            let (key, _) = self.row_widths();
             let mut head = format!("{}{:>12}{:>8}{:>11}{:>8}", " ".repeat(key), "requests", "%", "bytes", "hit %");
             if self.width >= 100 {
                 let _ = write!(head, "{:>10}{:>8}", "mean", "error %");
             }
-            let _ = bar;
             self.line(&paint(self.look, DIM, &head));
         }
         for row in rows {
