@@ -123,8 +123,15 @@ const percent = (value: unknown): string => (typeof value === "number" ? share(v
 
 function moment(unix: number): string {
   const ms = unix * 1000;
-  return `${axisTime(ms, false, "day")} ${axisTime(ms, false, "second")} ${zone(ms, false)}`;
+  return `${axisTime(ms, false, "day")} ${new Date(ms).getFullYear()} ${axisTime(ms, false, "second")} ${zone(ms, false)}`;
 }
+
+/** Times in logs are whole milliseconds: `0 ms`, not `0.00 ms`. */
+function whole(ms: number): string {
+  return Number.isInteger(ms) && ms < 1000 ? `${ms}\u202fms` : duration(ms);
+}
+
+const UNIQUES: Record<string, string> = { client: "clients", user: "users", site: "sites", host: "hosts", url: "URLs", server: "servers asked" };
 
 function head(): void {
   const { summary } = report;
@@ -152,7 +159,7 @@ function head(): void {
     ["requests a second", count(number(summary["requests_per_second"]))],
     ["bandwidth", tick(number(summary["bits_per_second"]), "bit/s")],
     ["under way (mean)", count(Math.round(number(summary["concurrency"]) * 100) / 100)],
-    ...Object.entries(summary.uniques).map(([name, keys]): [string, string] => [`${name}s`, `${keys.exact ? "" : "≥ "}${exact(keys.count)}`]),
+    ...Object.entries(summary.uniques).map(([name, keys]): [string, string] => [UNIQUES[name] ?? name, `${keys.exact ? "" : "≥ "}${exact(keys.count)}`]),
     ["troubles of servers", exact(number(report.groups["server_trouble"]?.["requests"]))],
     ["troubles of clients", exact(number(report.groups["client_trouble"]?.["requests"]))],
     ["troubles of the proxy", exact(number(report.groups["proxy_trouble"]?.["requests"]))],
@@ -184,9 +191,10 @@ function series(): void {
   ];
   const panels = element("div", { class: "charts" });
   section("Over time", "over-time", panels);
-  const add = (title: string, draw: (svg: SVGSVGElement, base: Base) => void): void => {
-    const [plot, axis] = [svg(`${title} over time`), svg("time")];
-    const box = element("figure", {}, element("figcaption", {}, title), element("div", { class: "plot" }, plot), element("div", { class: "axis" }, axis));
+  const add = (title: string, legend: [word: string, key: string][], draw: (svg: SVGSVGElement, base: Base) => void): void => {
+    const [plot, axis] = [svg(`${title} over time: ${legend.map(([word]) => word).join(", ")}`), svg("time")];
+    const words = legend.map(([word, key]) => element("span", { class: `key ${key}` }, word));
+    const box = element("figure", {}, element("figcaption", {}, title, ...words), element("div", { class: "plot" }, plot), element("div", { class: "axis" }, axis));
     panels.append(box);
     const xAxis = timeAxis();
     redraws.push(() => {
@@ -199,25 +207,25 @@ function series(): void {
     });
   };
   const stack = stackedArea().tick((value) => tick(value, "/s"));
-  add("Requests a second: refresh hits, hits, misses, errors", (node, base) => select(node).datum<StackData>({ base, height: 120, top: 6, bands }).call(stack));
+  add("Requests a second", [["refresh hits", "refresh"], ["hits", "hit"], ["misses", "miss"], ["errors", "error"]], (node, base) => select(node).datum<StackData>({ base, height: 120, top: 6, bands }).call(stack));
   const draw = (chart: ReturnType<typeof lines>, data: Line[]) => (node: SVGSVGElement, base: Base) =>
     void select(node).datum<LineData>({ base, height: 120, top: 6, lines: data }).call(chart);
   const filled = (key: string, values: Float64Array): Line => ({ key, values, filled: true });
-  add("Bandwidth to clients, of it from origins", draw(lines().tick((value) => tick(value, "bit/s")), [
+  add("Bandwidth", [["to clients", "all"], ["from origins", "miss"]], draw(lines().tick((value) => tick(value, "bit/s")), [
     filled("all", column((p) => (8 * number(p["bytes"])) / step)),
     filled("origin", column((p) => (8 * number(p["origin_bytes"])) / step)),
   ]));
-  add("Hit ratio, byte hit ratio", draw(lines().axis(percents).tick((value) => `${value}\u202f%`), [
+  add("Hit ratio", [["of requests", "hit"], ["of bytes", "refresh"]], draw(lines().axis(percents).tick((value) => `${value}\u202f%`), [
     { key: "byteRatio", values: ratio("hit_bytes", "bytes", "unknown_bytes") },
     { key: "hitRatio", values: ratio("hits", "requests", "unknown") },
   ]));
-  add("Time of a transaction: p50, p95, p99", draw(lines().log(true).axis((range, _, low) => decades(range, low)).tick(durationTick), [
+  add("Time of a transaction", [["p95", "all"], ["p50 and p99", "faint"]], draw(lines().log(true).axis((range, _, low) => decades(range, low)).tick(durationTick), [
     { key: "p99", values: time("p99") },
     { key: "p50", values: time("p50") },
     { key: "p95", values: time("p95") },
   ]));
-  add("Errors a second", draw(lines().axis(fromZero).tick((value) => tick(value, "/s")), [filled("status5xx", column((p) => number(p["errors"]) / step))]));
-  add("Clients in a step", draw(lines().axis(fromZero).tick((value) => tick(value)), [filled("all", column((p) => number(p["clients"])))]));
+  add("Errors a second", [], draw(lines().axis(fromZero).tick((value) => tick(value, "/s")), [filled("status5xx", column((p) => number(p["errors"]) / step))]));
+  add("Clients in a step", [], draw(lines().axis(fromZero).tick((value) => tick(value)), [filled("all", column((p) => number(p["clients"])))]));
 }
 
 /** A bar: all of a row as a part of the most, over it what the cache served, at its end what failed. */
@@ -293,10 +301,10 @@ function distributions(): void {
   const grid = element("div", { class: "charts" });
   section("Distributions", "distributions", grid);
   const show: [name: string, title: string, text: (value: number) => string][] = [
-    ["time_ms", "Time of a transaction", duration],
+    ["time_ms", "Time of a transaction", whole],
     ["bytes", "Bytes of an answer", bytes],
-    ["hits_time_ms", "Time of hits", duration],
-    ["others_time_ms", "Time of all others", duration],
+    ["hits_time_ms", "Time of hits", whole],
+    ["others_time_ms", "Time of all others", whole],
   ];
   for (const [name, title, text] of show) {
     const of = report.histogram[name];
@@ -348,16 +356,18 @@ function missRatio(): void {
   const chart = svg("Hit ratio by size of cache");
   const current = report.miss_ratio?.current ?? {};
   const said = `Really ${percent(current["hit_ratio"])} of requests and ${percent(current["byte_hit_ratio"])} of bytes. An estimate from a sample of URLs; a cache of least recently used objects.`;
-  const box = element("figure", { class: "wide" }, element("div", { class: "plot" }, chart), element("p", { class: "said" }, said));
+  const box = element("figure", { class: "wide" }, element("figcaption", {}, element("span", { class: "key hit" }, "of requests"), element("span", { class: "key refresh" }, "of bytes")), element("div", { class: "plot" }, chart), element("p", { class: "said" }, said));
   section("Hit ratio by size of cache", "miss-ratio", box);
   redraws.push(() => {
     const [width, height, foot] = [box.clientWidth, 200, 182];
     const base: Base = { width, left: LEFT, length: points.length - 1, unrecorded: null, gaps: [], scale: 1 };
-    const y = scaleLinear([0, 1], [foot, 8]);
     const x = xOf(base);
+    const most = Math.max(...points.map((point) => Math.max(point.hit_ratio, point.byte_hit_ratio)));
+    const axis = fromZero({ low: 0, high: most }, 5);
+    const y = scaleLinear(axis.domain, [foot, 8]);
     const hits = points.map((point) => point.hit_ratio);
     const root = select(chart).attr("viewBox", `0 0 ${width} ${height}`);
-    const grid = [0, 0.25, 0.5, 0.75, 1];
+    const grid = axis.ticks;
     root.selectAll("g").data(["grid", "marks", "labels"]).join("g").attr("class", (name) => name);
     root.select(".grid").selectAll("line").data(grid).join("line").attr("x1", LEFT).attr("x2", width).attr("y1", y).attr("y2", y);
     root
@@ -371,7 +381,7 @@ function missRatio(): void {
       .join("path")
       .attr("class", ([name]) => name ?? "")
       .attr("d", ([, path]) => path ?? "");
-    const labels: [text: string, x: number, y: number, anchor: string][] = grid.map((value) => [share(value, 1), LEFT - 7, y(value) + 4, "end"]);
+    const labels: [text: string, x: number, y: number, anchor: string][] = grid.map((value) => [value === 0 ? "0" : share(value, 1), LEFT - 7, y(value) + 4, "end"]);
     for (const part of [0, 0.25, 0.5, 0.75, 1]) {
       const at = Math.round(part * (points.length - 1));
       labels.push([bytes(points[at]?.size_bytes ?? 0), x(at), height - 3, part === 0 ? "start" : part === 1 ? "end" : "middle"]);
@@ -440,7 +450,7 @@ function urls(): void {
         cell(parts(url.hits, ["memory", "disk"], "hits")),
         cell(share(url.miss_share, 1)),
         cell(parts(url.misses, ["client_forbade", "unchanged", "changed", "failed", "no_validation"], "misses")),
-        cell(url.miss_time_ms.median === null ? MISSING : duration(url.miss_time_ms.median)),
+        cell(url.miss_time_ms.median === null ? MISSING : whole(url.miss_time_ms.median)),
         cell(spark(url.miss_time_ms.bars, "times of misses from 0 to 1000 ms, the last bar is above")),
         cell(url.size_bytes.median === null ? MISSING : bytes(url.size_bytes.median)),
         cell(spark(url.size_bytes.bars, "sizes from 0 to 256 KiB, the last bar is above")),
