@@ -101,7 +101,7 @@ pub enum Input {
 const HEAD: usize = 4096;
 
 impl Input {
-    /// Opens a file like [`Blocks::open`]; one without a zero byte in its first 4 KiB is text.
+    /// Opens a file like [`Blocks::open`]; one with next to no zero bytes in its first 4 KiB is text.
     ///
     /// # Errors
     ///
@@ -118,7 +118,7 @@ impl Input {
         let mut head = vec![0; HEAD];
         let known = fill(&mut file, &mut head)?;
         io::Seek::rewind(&mut file)?;
-        match Packing::of(&head[..known]) {
+        match Packing::of(&head[..known.min(4)]) {
             Some(_) => Self::from_reader(file),
             None if is_text(&head[..known]) => Ok(Self::Text(Box::new(file))),
             None => Blocks::open(path).map(Self::Segments),
@@ -142,8 +142,9 @@ impl Input {
     }
 }
 
+/// Logged names may have a zero byte in them, too: but few.
 fn is_text(head: &[u8]) -> bool {
-    !head.is_empty() && memchr::memchr(0, head).is_none()
+    !head.is_empty() && memchr::memchr_iter(0, head).count() * 64 < head.len()
 }
 
 /// The blocks of one input.

@@ -43,6 +43,10 @@ pub struct Show {
 /// Version of the shape of [`figures`]: it changes when a name goes or means something else.
 const SHAPE: u32 = 1;
 
+/// Dimensions of which all rows are shown, up to [`CODES_SHOWN`].
+const EVERY: [Dimension; 4] = [Dimension::Result, Dimension::Status, Dimension::Route, Dimension::Scheme];
+const CODES_SHOWN: usize = 1000;
+
 /// All figures. Rows, distributions, series and the miss-ratio curve have the shapes of the API's answers (design/api.md 4).
 pub fn figures(counted: &Counted, files: &[PathBuf], show: &Show) -> Value {
     let snapshot = &counted.snapshot;
@@ -52,7 +56,9 @@ pub fn figures(counted: &Counted, files: &[PathBuf], show: &Show) -> Value {
         .into_iter()
         .map(|dimension| {
             let table = counted.table(dimension);
-            (dimension.name().to_owned(), parsed(Some(rows::top(table, show.measure, 0, show.rows))))
+            // Every code is shown, however few rows are wanted.
+            let limit = if EVERY.contains(&dimension) { show.rows.max(CODES_SHOWN) } else { show.rows };
+            (dimension.name().to_owned(), parsed(Some(rows::top(table, show.measure, 0, limit))))
         })
         .collect();
     let ranks: Map<String, Value> = [Dimension::Client, Dimension::Site, Dimension::Url]

@@ -101,11 +101,11 @@ impl Page<'_> {
         self.entries(summary);
         self.series(&report["series"]);
         self.heading("Results by class");
-        self.rows(report["classes"].as_array(), summary, false);
+        self.rows(report["classes"].as_array(), summary, true);
         self.heading("Result codes");
         self.rows(report["top"]["result"]["rows"].as_array(), summary, false);
         self.heading("Statuses");
-        self.rows(report["status_classes"].as_array(), summary, true);
+        self.rows(report["status_classes"].as_array(), summary, false);
         self.line("");
         self.rows(report["top"]["status"]["rows"].as_array(), summary, false);
         self.groups(&report["groups"]);
@@ -264,15 +264,12 @@ impl Page<'_> {
         self.line(&format!("{}{line}{pad}  {}", left(name, 14), right(&format!("max {}", show(most)), 16)));
     }
 
-    fn rows(&mut self, rows: Option<&Vec<Value>>, summary: &Value, keep_order: bool) {
+    /// Rows as they are ranked, or, of those that aren't, `by_requests`.
+    fn rows(&mut self, rows: Option<&Vec<Value>>, summary: &Value, by_requests: bool) {
         let rows = rows.map_or(&[][..], Vec::as_slice);
         let mut rows: Vec<&Value> = rows.iter().collect();
-        if !keep_order && rows.first().is_some_and(|row| row["key"].is_string()) {
-            // Those of the API are ranked already, others by name.
-            let is_ranked = rows.iter().any(|row| row.get("error_bound").is_some_and(|bound| bound != 0));
-            if !is_ranked {
-                rows.sort_by_key(|row| std::cmp::Reverse(number(row, "requests")));
-            }
+        if by_requests {
+            rows.sort_by_key(|row| std::cmp::Reverse(number(row, "requests")));
         }
         let most = rows.iter().map(|row| number(row, "requests")).max().unwrap_or(0);
         if !rows.is_empty() {
@@ -702,7 +699,7 @@ fn left(text: &str, width: usize) -> String {
 fn right(text: &str, width: usize) -> String {
     let pad = width.saturating_sub(text.width());
     // Figures are never cut: a crooked column is better than a wrong number.
-    if pad == 0 { format!(" {text}") } else { " ".repeat(pad) + text }
+    if text.width() > width { format!(" {text}") } else { " ".repeat(pad) + text }
 }
 
 fn wrapped(parts: &[String], width: usize) -> Vec<String> {
