@@ -1,6 +1,6 @@
 //! `visulate report` from outside: the test vectors of the statistics, and a slow, obvious recount of the text that Traffic Server's
 //! own traffic_logcat printed for the captures.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::type_complexity)]
 
 mod common;
 
@@ -425,7 +425,12 @@ fn every_figure_of_the_captures_is_that_of_a_recount_of_their_text() {
     }
     for (name, data, lines) in captures {
         eprintln!("{name}: {} lines", lines.len());
-        let report = figures(&["--top", "100000", data.to_str().unwrap()]);
+        let output = report(&["--json", "--top", "100000", data.to_str().unwrap()]);
+        // Some connections were cut: then that is all that is said.
+        let messages = String::from_utf8(output.stderr).unwrap();
+        assert!(messages.lines().all(|line| line.contains("is cut off")) && messages.lines().count() < 2, "{messages}");
+        assert_eq!(output.status.success(), messages.is_empty());
+        let report = serde_json::from_slice(&output.stdout).unwrap();
         recount(&report, &lines);
     }
 }
@@ -773,7 +778,11 @@ fn the_text_fits_its_width_and_has_no_controls_but_colours() {
         rest = &behind[end + 1..];
     }
     bare.push_str(rest);
-    let trimmed = |text: &str| text.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>();
+    // The curve is an estimate: requests of the same moment come in the order of hashes, which each run seeds anew.
+    let trimmed = |text: &str| {
+        let exact = text.split("Hit ratio by size").next().unwrap();
+        exact.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>()
+    };
     assert_eq!(trimmed(&bare), trimmed(&plain));
 }
 

@@ -158,9 +158,7 @@ impl Condition {
             Test::Key(key) => key,
         };
         let code = |number: Number, dimension: Dimension| {
-            has.has_number(number)
-                .then(|| key::text(dimension, &fields.number(number).to_le_bytes()) == *wanted)
-                .unwrap_or_default()
+            has.has_number(number) && key::text(dimension, &fields.number(number).to_le_bytes()) == *wanted
         };
         let named = |dimension: Dimension, bytes: &[u8]| {
             key::text(dimension, if bytes == b"-" { &[] } else { bytes }) == *wanted

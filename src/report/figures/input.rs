@@ -95,7 +95,7 @@ impl<P: FnMut(&Path, u64)> Iterator for Feed<'_, P> {
                     for damage in &block.damage {
                         self.findings.add(file, damage.offset, Finding::Bytes(*damage));
                     }
-                    block.bytes.len()
+                    block.segments.iter().map(std::ops::Range::len).sum()
                 }
                 Work::Lines(bytes, _) => bytes.len(),
             } as u64;
