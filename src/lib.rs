@@ -21,7 +21,7 @@
 //! | `page` | the embedded page, the live stream, the JSON API, metrics and health | `tally`, `merger`, `view` |
 //! | `engine` | source and merger put together, started and stopped in order | `tally`, `source`, `merger`, `clock`, `secret` |
 //! | `cat` | prints the entries of files as Traffic Server does, or as JSON | `wire`, `source`, `parallel`, `system`, `zone` |
-//! | `report` | figures from files: those of `traffic_logstats` | `wire`, `source`, `system` |
+//! | `report` | figures from files: those of the live page by the engine's own tables, in the API's shapes, and those of `traffic_logstats` | `wire`, `tally`, `source`, `merger`, `view`, `page`, `clock`, `system`, `zone` |
 //! | `replay` | sends captured streams again | `wire`, `secret` |
 //! | `demo` | made-up traffic, and the connections it comes over | `wire`, `secret` |
 //! | `parallel` | work on many items at once, results in order | nothing |

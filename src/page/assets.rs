@@ -35,6 +35,11 @@ run <code>scripts/run</code> in the source, or <code>npm ci &amp;&amp; npm run b
 </html>
 ";
 
+/// A file of the page's build; `None` if there is none.
+pub fn embedded(name: &str) -> Option<EmbeddedFile> {
+    Files::get(name)
+}
+
 /// The file at a path; `None` if there is none.
 pub fn file(path: &str) -> Option<Response<Body>> {
     let name = path.strip_prefix('/')?;

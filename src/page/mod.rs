@@ -5,17 +5,17 @@
 
 mod answer;
 mod api;
-mod assets;
+pub mod assets;
 mod browser;
 mod guard;
 mod hub;
-mod json;
+pub mod json;
 mod json_changes;
 mod json_entries;
 mod json_health;
 mod json_nodes;
-mod json_reuse;
-mod json_time;
+pub mod json_reuse;
+pub mod json_time;
 mod lookout;
 mod meters;
 mod metrics;

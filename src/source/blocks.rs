@@ -89,6 +89,64 @@ impl std::fmt::Display for Damage {
     }
 }
 
+/// An input, opened as what it is.
+pub enum Input {
+    /// Segments.
+    Segments(Blocks),
+    /// Lines, unpacked.
+    Text(Box<dyn Read + Send>),
+}
+
+/// Bytes that are looked at to tell text from segments: headers of segments, and lengths before them, have zeros in them.
+const HEAD: usize = 4096;
+
+impl Input {
+    /// Opens a file like [`Blocks::open`]; one with next to no zero bytes in its first 4 KiB is text.
+    ///
+    /// # Errors
+    ///
+    /// If it can't be read.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        if path == Path::new("-") {
+            return Self::from_reader(io::stdin());
+        }
+        let mut file = File::open(path)?;
+        let about = file.metadata()?;
+        if !about.is_file() {
+            return if about.is_dir() { Blocks::open(path).map(Self::Segments) } else { Self::from_reader(file) };
+        }
+        let mut head = vec![0; HEAD];
+        let known = fill(&mut file, &mut head)?;
+        io::Seek::rewind(&mut file)?;
+        match Packing::of(&head[..known.min(4)]) {
+            Some(_) => Self::from_reader(file),
+            None if is_text(&head[..known]) => Ok(Self::Text(Box::new(file))),
+            None => Blocks::open(path).map(Self::Segments),
+        }
+    }
+
+    fn from_reader(mut reader: impl Read + Send + 'static) -> io::Result<Self> {
+        let mut magic = [0; 4];
+        let known = fill(&mut reader, &mut magic)?;
+        let whole = io::Cursor::new(magic).take(known as u64).chain(reader);
+        let mut plain: Box<dyn Read + Send> = match Packing::of(&magic[..known]) {
+            Some(packing) => packing.unpacked(whole)?,
+            None => Box::new(whole),
+        };
+        let mut head = vec![0; HEAD];
+        let known = fill(&mut plain, &mut head)?;
+        head.truncate(known);
+        let is_text = is_text(&head);
+        let whole = Box::new(io::Cursor::new(head).chain(plain));
+        if is_text { Ok(Self::Text(whole)) } else { Blocks::ahead(whole).map(Self::Segments) }
+    }
+}
+
+/// Logged names may have a zero byte in them, too: but few.
+fn is_text(head: &[u8]) -> bool {
+    !head.is_empty() && memchr::memchr_iter(0, head).count() * 64 < head.len()
+}
+
 /// The blocks of one input.
 #[derive(Debug)]
 pub struct Blocks {

@@ -62,6 +62,11 @@ impl Link {
         Some(*self.ticks.borrow_and_update())
     }
 
+    /// The newest tick, if it hasn't been seen yet: for workers that have no time to wait.
+    pub fn newest_tick(&mut self) -> Option<TickRequest> {
+        self.ticks.has_changed().ok()?.then(|| *self.ticks.borrow_and_update())
+    }
+
     /// An empty part, if one is here.
     pub fn spare(&self) -> Option<Box<Part>> {
         self.spare.try_recv().ok()

@@ -252,6 +252,18 @@ impl Shard {
 
     /// Counts all entries of a segment that arrived `now` (ms since the epoch) from a node.
     pub fn segment(&mut self, segment: &Segment<'_>, format: &Format, node: u32, now: u64) -> Counted {
+        self.segment_if(segment, format, node, now, |_, _, _| true)
+    }
+
+    /// The same, of those entries only that are `wanted`, which sees each that can be read, with its time (ms since the epoch).
+    pub fn segment_if(
+        &mut self,
+        segment: &Segment<'_>,
+        format: &Format,
+        node: u32,
+        now: u64,
+        mut wanted: impl FnMut(Has, &Fields<'_>, u64) -> bool,
+    ) -> Counted {
         let mut counted = Counted::default();
         let mut times = Times::new(now);
         let mut walk = segment.entries();
@@ -275,10 +287,12 @@ impl Shard {
                 let time = entry.time_ms();
                 times.note(time);
                 if plan.read_into(&mut fields, entry.ahead, entry.payload.len()) {
-                    self.transaction(plan.has(), &fields, time, node, &mut counted.entries);
-                    if self.taker.wants() {
-                        let site = self.large.key(Dimension::Site, self.site);
-                        self.taker.take(segment, &entry, node, site);
+                    if wanted(plan.has(), &fields, time) {
+                        self.transaction(plan.has(), &fields, time, node, &mut counted.entries);
+                        if self.taker.wants() {
+                            let site = self.large.key(Dimension::Site, self.site);
+                            self.taker.take(segment, &entry, node, site);
+                        }
                     }
                 } else {
                     counted.entries.bad += 1;
@@ -313,6 +327,19 @@ impl Shard {
         node: u32,
         now: u64,
     ) -> Counted {
+        self.lines_if(lines, plan, file_name, node, now, |_, _, _| true)
+    }
+
+    /// The same, of those lines only that are `wanted`, which sees each that can be read, with its time (ms since the epoch).
+    pub fn lines_if<'a>(
+        &mut self,
+        lines: impl Iterator<Item = Line<'a>>,
+        plan: &LinePlan,
+        file_name: &str,
+        node: u32,
+        now: u64,
+        mut wanted: impl FnMut(Has, &Fields<'_>, u64) -> bool,
+    ) -> Counted {
         let mut counted = Counted::default();
         let mut times = Times::new(now);
         let mut fields = Fields::default();
@@ -336,8 +363,12 @@ impl Shard {
                 }
                 Some(_) if plan.is_aggregate() => counted.entries.aggregate += 1,
                 // A format without times has nothing but the moment at which its lines come.
-                Some(0) => self.transaction(plan.has(), &fields, now, node, &mut counted.entries),
-                Some(time) => self.transaction(plan.has(), &fields, time, node, &mut counted.entries),
+                Some(time) => {
+                    let time = if time == 0 { now } else { time };
+                    if wanted(plan.has(), &fields, time) {
+                        self.transaction(plan.has(), &fields, time, node, &mut counted.entries);
+                    }
+                }
             }
             self.taker.skip();
             if let Some(time) = time.filter(|time| *time > 0) {

@@ -38,7 +38,14 @@ export interface VisitOptions extends BrowserContextOptions {
   chance?: number;
 }
 
-export async function visit(engine: Engine, { query = "?w=total", expected, chance, ...options }: VisitOptions = {}): Promise<Visit> {
+export async function visit(engine: Engine, { query = "?w=total", ...options }: VisitOptions = {}): Promise<Visit> {
+  const there = await browse(options, engine.http);
+  await there.page.goto(`http://${engine.http}/${query}`);
+  return there;
+}
+
+/** An empty page, from which only files and `host` may be asked. */
+export async function browse({ expected, chance, ...options }: Omit<VisitOptions, "query"> = {}, host = ""): Promise<Visit> {
   browser ??= launch();
   const context = await (await browser).newContext({ viewport: { width: 1440, height: 900 }, locale: "en-GB", timezoneId: "Europe/Berlin", ...options });
   const page = await context.newPage();
@@ -75,12 +82,11 @@ export async function visit(engine: Engine, { query = "?w=total", expected, chan
   });
   page.on("request", (request) => {
     const url = new URL(request.url());
-    if (url.protocol !== "data:" && url.host !== engine.http) {
+    if (url.protocol !== "data:" && url.host !== host) {
       problem(`foreign request: ${url.href}`);
     }
   });
   page.on("websocket", (socket) => sockets.push(socket));
-  await page.goto(`http://${engine.http}/${query}`);
   return { page, problems, sockets, close: () => context.close() };
 }
 

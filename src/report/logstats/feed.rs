@@ -45,6 +45,8 @@ pub enum Finding {
     Segment(SegmentError),
     /// Entries can't be read.
     Entries(Damaged),
+    /// Lines are in none of the formats.
+    Lines(u64),
     /// The field list isn't that of the first segment; entries are read by that of the first.
     OtherFields(Box<str>),
     /// The symbols aren't those of the release, but the values are of the same kind.
@@ -69,6 +71,7 @@ impl std::fmt::Display for Finding {
             Self::Entries(damaged) => {
                 write!(f, "{} entries of a segment are damaged and not counted", damaged.entries + damaged.lost)
             }
+            Self::Lines(count) => write!(f, "{count} lines fit no format and aren't counted; --format gives another"),
             Self::OtherFields(list) => {
                 write!(f, "from here on fields are {list:?}, but read by the field list of the first segment")
             }
@@ -137,7 +140,7 @@ impl Findings {
             .iter()
             .take(SHOWN)
             .map(|(file, offset, finding)| match finding {
-                Finding::Io(_) | Finding::Names(_) | Finding::Refused(_) | Finding::Bytes(_) => {
+                Finding::Io(_) | Finding::Lines(_) | Finding::Names(_) | Finding::Refused(_) | Finding::Bytes(_) => {
                     format!("{}: {finding}", name(*file))
                 }
                 _ => format!("{}: at byte {offset}: {finding}", name(*file)),

@@ -1,0 +1,796 @@
+//! `visulate report` from outside: the test vectors of the statistics, and a slow, obvious recount of the text that Traffic Server's
+//! own traffic_logcat printed for the captures.
+#![allow(clippy::unwrap_used, clippy::type_complexity)]
+
+mod common;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use common::{found, unpacked};
+use serde_json::{Value as Json, json};
+use visulate::wire::encode::{Header, SegmentWriter, Value};
+
+fn report(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_visulate")).arg("report").args(arguments).env("TZ", "UTC").output().unwrap()
+}
+
+fn figures(arguments: &[&str]) -> Json {
+    let output = report(&[&["--json"], arguments].concat());
+    assert!(output.status.success() && output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// One line of the table of test vectors: seconds, ttms, chi, crc, pssc, psql, cqhm, cquc, phr, shn, psct.
+type Vector = (i64, i64, &'static str, char, i64, i64, &'static str, &'static str, char, &'static str, &'static str);
+
+#[rustfmt::skip]
+const VECTORS: [Vector; 10] = [
+    (0, 2, "10.0.0.1", '.', 200, 1000, "GET", "http://www.example.com/a.jpg", '1', "-", "image/jpeg"),
+    (0, 3, "10.0.0.1", '1', 200, 2000, "GET", "http://www.example.com/a.jpg?x=1", '1', "-", "image/jpeg"),
+    (1, 120, "10.0.0.2", '3', 200, 4000, "GET", "http://cdn.example.co.uk/v.ts", '2', "cdn.example.co.uk", "video/mp2t"),
+    (1, 60, "10.0.0.2", '5', 200, 1000, "GET", "http://www.example.com/a.jpg", '2', "www.example.com", "image/jpeg"),
+    (2, 80, "10.0.0.3", '7', 200, 3000, "GET", "http://www.example.com/i.html", '7', "parent1", "text/html"),
+    (2, 1, "10.0.0.3", '9', 304, 200, "GET", "http://www.example.com/i.html", '1', "-", "-"),
+    (3, 5000, "10.0.0.4", 'u', 502, 300, "GET", "http://bad.example.net/", '2', "bad.example.net", "text/html"),
+    (3, 10, "2001:db8::1", 't', 0, 0, "GET", "http://www.example.com/big.zip", '1', "-", "-"),
+    (4, 90, "10.0.0.4", '6', 200, 500, "GET", "http://old.example.net/x", '2', "old.example.net", "text/css"),
+    (4, 0, "10.0.0.1", 'c', 403, 400, "POST", "http://www.example.com/form", '1', "-", "text/html"),
+];
+
+/// 2026-11-24 10:00:00 UTC.
+const START: i64 = 1_795_514_400;
+
+fn log_of(vectors: &[Vector]) -> Vec<u8> {
+    let header = Header {
+        field_list: b"ttms,chi,crc,pssc,psql,cqhm,cquc,phr,shn,psct",
+        source_host: b"edge",
+        ..Header::default()
+    };
+    let mut writer = SegmentWriter::with_capacity(&header, START as u32, 1 << 16);
+    for &(t, ttms, chi, crc, pssc, psql, cqhm, cquc, phr, shn, psct) in vectors {
+        let values = [
+            Value::Int(ttms),
+            Value::Ip(Some(chi.parse().unwrap())),
+            Value::Int(crc as i64),
+            Value::Int(pssc),
+            Value::Int(psql),
+            Value::Text(cqhm.as_bytes()),
+            Value::Text(cquc.as_bytes()),
+            Value::Int(phr as i64),
+            Value::Text(shn.as_bytes()),
+            Value::Text(psct.as_bytes()),
+        ];
+        writer.push(START + t, 0, &values).unwrap();
+    }
+    writer.finish(START as u32 + 4).to_vec()
+}
+
+/// The ten entries as a file, in a folder that goes with the test.
+fn vectors() -> (tempfile::TempDir, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("vectors.blog");
+    std::fs::write(&path, log_of(&VECTORS)).unwrap();
+    let path = path.to_str().unwrap().to_owned();
+    (folder, path)
+}
+
+/// Requests and bytes by key of rows.
+fn by_key(rows: &Json) -> BTreeMap<String, (u64, u64)> {
+    rows.as_array()
+        .unwrap()
+        .iter()
+        .map(|row| {
+            let key = row["key"].as_str().map_or_else(|| row["key"].to_string(), str::to_owned);
+            (key, (row["requests"].as_u64().unwrap(), row["bytes"].as_u64().unwrap()))
+        })
+        .collect()
+}
+
+/// The rows of a table of Calamaris by their first cell.
+fn sheet(report: &Json, id: &str) -> BTreeMap<String, Vec<Json>> {
+    let rows = report["tables"][id]["rows"].as_array().unwrap();
+    rows.iter().map(|row| (row[0].as_str().unwrap().to_owned(), row.as_array().unwrap()[1..].to_vec())).collect()
+}
+
+fn is_near(found: &Json, expected: f64) {
+    let found = found.as_f64().unwrap_or_else(|| panic!("{found} is no number"));
+    assert!((found - expected).abs() <= 1e-9 * expected.abs().max(1.0), "{found} is not {expected}");
+}
+
+#[test]
+fn the_test_vectors_have_their_figures() {
+    let (_folder, path) = vectors();
+    for threads in ["1", "3"] {
+        let report = figures(&["--threads", threads, &path]);
+        let summary = &report["summary"];
+        for (name, expected) in [
+            ("requests", 10),
+            ("bytes", 12_400),
+            ("time_ms", 5_366),
+            ("hits", 5),
+            ("hit_bytes", 4_700),
+            ("refresh_hits", 2),
+            ("misses", 3),
+            ("miss_bytes", 7_000),
+            ("errors", 2),
+            ("error_bytes", 700),
+            ("unknown", 0),
+            ("origin_bytes", 7_000),
+            ("fresh_hits", 3),
+            ("upstream_contacts", 5),
+        ] {
+            assert_eq!(summary[name], expected, "{name}");
+        }
+        for (name, expected) in [
+            ("mean_bytes", 1240.0),
+            ("mean_time_ms", 536.6),
+            ("hit_ratio", 0.5),
+            ("byte_hit_ratio", 4700.0 / 12_400.0),
+            ("fresh_hit_ratio", 0.3),
+            ("origin_offload", 5400.0 / 12_400.0),
+            ("error_ratio", 0.2),
+            ("seconds", 4.0),
+            ("concurrency", 5366.0 / 4000.0),
+            ("first", START as f64),
+        ] {
+            is_near(&summary[name], expected);
+        }
+        assert_eq!(summary["uniques"]["client"], json!({"count": 5, "exact": true}));
+        assert_eq!(summary["families"], json!({"ipv4": 9, "ipv6": 1}));
+        let requests = |rows: &Json| by_key(rows).into_iter().map(|(key, sums)| (key, sums.0)).collect::<Vec<_>>();
+        let pairs = |pairs: &[(&str, u64)]| pairs.iter().map(|(key, n)| ((*key).to_owned(), *n)).collect::<Vec<_>>();
+        assert_eq!(
+            requests(&report["status_classes"]),
+            pairs(&[("0xx", 1), ("2xx", 6), ("3xx", 1), ("4xx", 1), ("5xx", 1)])
+        );
+        assert_eq!(
+            requests(&report["classes"]),
+            pairs(&[
+                ("denied", 1),
+                ("error.client_gone", 1),
+                ("error.connect", 1),
+                ("hit.conditional", 1),
+                ("hit.disk", 1),
+                ("hit.memory", 1),
+                ("hit.revalidated", 1),
+                ("hit.stale_on_error", 1),
+                ("miss.changed", 1),
+                ("miss.plain", 1),
+            ])
+        );
+        let group = |name: &str| report["groups"][name]["requests"].as_u64().unwrap_or(0);
+        assert_eq!(["calamaris_hit", "calamaris_miss", "calamaris_error"].map(group), [5, 2, 3]);
+        assert_eq!(["route_none", "route_direct", "route_parent"].map(group), [5, 4, 1]);
+        assert_eq!(["server_trouble", "client_trouble", "proxy_trouble"].map(group), [2, 2, 0]);
+        is_near(&report["revalidation"]["yield"], 1.0 / 3.0);
+        assert_eq!(
+            requests(&report["top"]["site"]["rows"]),
+            pairs(&[("example.co.uk", 1), ("example.com", 7), ("example.net", 2)])
+        );
+        let url = &report["urls"][0];
+        assert_eq!(url["key"], "http://www.example.com/a.jpg");
+        assert_eq!((&url["accesses"], &url["query_diversity"], &url["seen"]), (&json!(3), &json!(2), &json!(3)));
+        for name in ["most_popular_variant_share", "hit_share"] {
+            is_near(&url[name], 2.0 / 3.0);
+        }
+        is_near(&url["miss_share"], 1.0 / 3.0);
+        assert_eq!(url["miss_time_ms"]["median"], 60);
+        assert_eq!(url["hits"], json!({"memory": 1, "disk": 1}));
+        assert_eq!(url["misses"]["unchanged"], 1);
+
+        // Calamaris.
+        let c0 = sheet(&report, "C0");
+        is_near(&c0["proxy efficiency"][0], (4700.0 / 156.0) / (7700.0 / 5210.0));
+        assert_eq!((c0["proxy efficiency"][0].as_f64().unwrap() * 100.0).round(), 2039.0);
+        is_near(&c0["average speed increase"][0], 100.0 * ((12_400.0 / 5366.0) / (7700.0 / 5210.0) - 1.0));
+        is_near(&c0["mean size of hits"][0], 940.0);
+        is_near(&c0["mean size of non-hits"][0], 1540.0);
+        // By end: two a second; all within a minute; #7 began within the hour, too.
+        let c1 = sheet(&report, "C1");
+        assert_eq!(c1["TCP"][0], 2);
+        assert_eq!((&c1["all"][2], &c1["all"][4]), (&json!(10), &json!(10)));
+        assert_eq!(c1["UDP"][0], Json::Null);
+        // #7 took 5 s, of which 2 before the hour; #2 took 3 ms, all of them before it, and so on.
+        let hours = recounted_hours(&VECTORS);
+        let (best, bytes) = hours.iter().map(|(hour, sums)| (*hour, sums.1)).max_by_key(|(_, bytes)| *bytes).unwrap();
+        let c2 = sheet(&report, "C2");
+        assert_eq!((&c2["TCP"][0], &c2["TCP"][1]), (&json!(bytes), &json!(best * 3600)));
+        let c5 = sheet(&report, "C5");
+        assert_eq!(["HIT", "MISS", "ERROR", "TCP_DENIED"].map(|key| c5[key][0].as_u64().unwrap()), [5, 2, 3, 1]);
+        let c6 = sheet(&report, "C6");
+        assert_eq!(["DIRECT", "parent", "Sum"].map(|key| c6[key][0].as_u64().unwrap()), [4, 1, 5]);
+        let c7 = sheet(&report, "C7");
+        assert_eq!((&c7["DIRECT"][0], &c7["parent1"][0], &c7["FIRST_UP_PARENT"][0]), (&json!(4), &json!(1), &json!(1)));
+        let c9 = sheet(&report, "C9");
+        assert_eq!(["com", "uk", "net"].map(|key| c9[key][0].as_u64().unwrap()), [7, 1, 2]);
+        let c15 = sheet(&report, "C15");
+        assert_eq!(["0", "100-999", "1000-9999"].map(|key| c15[key][0].as_u64().unwrap()), [1, 4, 5]);
+        let c18 = sheet(&report, "C18");
+        assert_eq!(["0", "1", "2", "5", "100", "5000"].map(|key| c18[key][0].as_u64().unwrap()), [1, 2, 3, 4, 8, 10]);
+        let c21 = sheet(&report, "C21");
+        assert_eq!(c21["Sum"], [3, 3, 1, 1, 1, 0].map(|n| json!(n)));
+        assert_eq!(c21["jpg"], [1, 1, 1, 0, 0, 0].map(|n| json!(n)));
+        let c20 = sheet(&report, "C20");
+        assert_eq!((&c20["502 Bad Gateway"][0], &c20["0 (nothing sent)"][2]), (&json!(1), &json!(0)));
+    }
+}
+
+/// Requests under way in each hour, and the bytes that fall into it: by the definition, in fractions.
+fn recounted_hours(vectors: &[Vector]) -> BTreeMap<i64, (u64, u64)> {
+    let mut hours = BTreeMap::<i64, (u64, f64)>::new();
+    for (t, ttms, _, _, _, psql, ..) in vectors {
+        let end = (START + t) * 1000;
+        let start = end - ttms;
+        for hour in start.div_euclid(3_600_000)..=end.div_euclid(3_600_000) {
+            let (from, to) = (hour * 3_600_000, (hour + 1) * 3_600_000);
+            let part = if *ttms == 0 { 1.0 } else { (to.min(end) - from.max(start)) as f64 / *ttms as f64 };
+            let sums = hours.entry(hour).or_default();
+            *sums = (sums.0 + 1, sums.1 + *psql as f64 * part);
+        }
+    }
+    hours.into_iter().map(|(hour, (requests, bytes))| (hour, (requests, bytes.round() as u64))).collect()
+}
+
+#[test]
+fn filters_leave_out_what_they_say() {
+    let (_folder, path) = vectors();
+    let requests = |arguments: &[&str]| {
+        let report = figures(&[arguments, &[&path]].concat());
+        let summary = &report["summary"];
+        let (counted, filtered) = (summary["requests"].as_u64().unwrap(), summary["filtered"].as_u64().unwrap());
+        assert_eq!(counted + filtered, 10, "{arguments:?}");
+        assert_eq!(sheet(&report, "C20")["Sum"][0], counted, "{arguments:?}");
+        counted
+    };
+    for (conditions, expected) in [
+        (&["status:200"][..], 6),
+        (&["status:200", "status:304"], 7),
+        (&["status:5xx"], 1),
+        (&["status:0"], 1),
+        (&["client:10.0.0.1"], 3),
+        (&["network:10.0.0.0/30"], 7),
+        (&["network:2001:db8::/32"], 1),
+        (&["network:0.0.0.0/0"], 9),
+        (&["site:example.com"], 7),
+        (&["site:EXAMPLE.com", "status:200"], 4),
+        (&["host:old.example.net"], 1),
+        (&["url:http://www.example.com/a.jpg"], 3),
+        (&["server:parent1"], 1),
+        (&["server:(none)"], 5),
+        (&["result:TCP_MEM_HIT", "result:TCP_HIT"], 2),
+        (&["route:DIRECT"], 4),
+        (&["method:POST"], 1),
+        (&["type:image/jpeg"], 3),
+        (&["type:(unknown)"], 2),
+        (&["extension:jpg"], 2),
+        (&["scheme:http"], 10),
+        (&["band:hit"], 5),
+        (&["band:refresh"], 2),
+        (&["band:error"], 2),
+        (&["user:somebody"], 0),
+        (&["site:example.com", "site:example.net", "method:GET", "band:hit"], 5),
+    ] {
+        let arguments: Vec<&str> = conditions.iter().flat_map(|condition| ["--where", condition]).collect();
+        assert_eq!(requests(&arguments), expected, "{conditions:?}");
+    }
+    assert_eq!(requests(&["--from", "2026-11-24T10:00:01Z"]), 8);
+    assert_eq!(requests(&["--from", "2026-11-24T10:00:01", "--to", "2026-11-24T10:00:03"]), 4, "in the local zone");
+    assert_eq!(requests(&["--to", &START.to_string()]), 0);
+    assert_eq!(requests(&["--from", &(START + 4).to_string(), "--where", "status:403"]), 1);
+    for wrong in [
+        &["--where", "colour:red"][..],
+        &["--where", "status:abc"],
+        &["--from", "tomorrow"],
+        &["--from", "5", "--to", "5"],
+        &["--measure", "hit"],
+        &["--json", "--html"],
+        &["--summary"],
+        &["--logstats", "--html"],
+        &["--format", "%<chi>%<cquc>"],
+    ] {
+        let output = report(&[wrong, &[&path]].concat());
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{wrong:?}");
+        assert!(!output.stderr.is_empty(), "{wrong:?}");
+    }
+}
+
+/// One entry of a text in squid format, as read from the text alone.
+struct Line {
+    end: f64,
+    ttms: u64,
+    client: String,
+    result: String,
+    status: i64,
+    bytes: u64,
+    method: String,
+    url: String,
+    user: String,
+    route: String,
+    server: String,
+    content_type: String,
+}
+
+/// The lines of traffic_logcat's text of a capture in squid format.
+fn lines_of(text: &Path) -> Option<Vec<Line>> {
+    String::from_utf8(unpacked(text)).ok()?.lines().map(line).collect()
+}
+
+fn line(text: &str) -> Option<Line> {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let [start, ttms, client, code, bytes, method, url, user, way, content_type] = words[..] else { return None };
+    let ((result, status), (route, server)) = (code.split_once('/')?, way.split_once('/')?);
+    Some(Line {
+        end: start.parse::<f64>().ok()?,
+        ttms: ttms.parse().ok()?,
+        client: client.to_owned(),
+        result: result.to_owned(),
+        status: status.parse().ok()?,
+        bytes: bytes.parse().ok()?,
+        method: method.to_owned(),
+        url: url.to_owned(),
+        user: user.to_owned(),
+        route: route.to_owned(),
+        server: server.to_owned(),
+        content_type: content_type.to_owned(),
+    })
+}
+
+fn none(text: &str) -> String {
+    if text == "-" || text.is_empty() { "(none)".to_owned() } else { text.to_owned() }
+}
+
+/// What is between `://` and the next slash.
+fn host_of(line: &Line) -> String {
+    let url = &line.url;
+    let rest = match url.find("://") {
+        Some(at) => &url[at + 3..],
+        None if url.starts_with('/') => "",
+        None => url.as_str(),
+    };
+    let authority = rest.split(['/', '?', '#']).next().unwrap();
+    let authority = authority.rsplit('@').next().unwrap();
+    common::fold_host(if authority.is_empty() { &line.server } else { authority })
+}
+
+fn url_key(url: &str) -> String {
+    let url = url.split(['?', '#']).next().unwrap();
+    let at = url.find("://").map_or(0, |at| at + 3);
+    let path = url[at..].find('/').map_or(url.len(), |slash| at + slash);
+    let cut: Vec<&str> = url[path..].split('/').map(|segment| segment.split(';').next().unwrap()).collect();
+    format!("{}{}", &url[..path], cut.join("/"))
+}
+
+/// The class of a result, by the names in the text.
+fn class(line: &Line) -> &'static str {
+    let asked = !matches!(line.route.as_str(), "NONE" | "EMPTY");
+    match line.result.as_str() {
+        "TCP_HIT" | "TCP_DISK_HIT" => "hit.disk",
+        "TCP_MEM_HIT" => "hit.memory",
+        "TCP_CF_HIT" => "hit.collapsed",
+        "TCP_IMS_HIT" if asked => "hit.revalidated",
+        "TCP_IMS_HIT" => "hit.conditional",
+        "TCP_REFRESH_HIT" => "hit.revalidated",
+        "TCP_REFRESH_FAIL_HIT" | "TCP_REF_FAIL_HIT" => "hit.stale_on_error",
+        "TCP_HIT_REDIRECT" | "TCP_HIT_X_REDIRECT" => "hit.redirect",
+        "TCP_MISS" | "TCP_WEBFETCH_MISS" => "miss.plain",
+        "TCP_EXPIRED_MISS" => "miss.expired",
+        "TCP_REFRESH_MISS" => "miss.changed",
+        "TCP_CLIENT_REFRESH_MISS" | "TCP_CLIENT_REFRESH" => "miss.client_nocache",
+        "TCP_IMS_MISS" => "miss.conditional",
+        "TCP_SWAPFAIL_MISS" | "TCP_SWAPFAIL" => "miss.cache_failed",
+        "TCP_MISS_REDIRECT" | "TCP_MISS_X_REDIRECT" => "miss.redirect",
+        "TCP_DENIED" | "ERR_PROXY_DENIED" => "denied",
+        "ERR_CLIENT_ABORT" | "ERR_CLIENT_READ_ERROR" => "error.client_gone",
+        "ERR_INVALID_REQ" | "ERR_UNSUP_REQ" | "ERR_INVALID_URL" | "ERR_POST_ENTITY_TOO_LARGE" => "error.client_request",
+        "ERR_CONNECT_FAIL" => "error.connect",
+        "ERR_DNS_FAIL" => "error.dns",
+        "ERR_READ_TIMEOUT" | "ERR_LIFETIME_EXP" | "ERR_TUN_ACTIVE_TIMEOUT" => "error.timeout",
+        "ERR_READ_ERROR" | "ERR_CANNOT_FETCH" | "ERR_ZERO_SIZE_OBJECT" => "error.server",
+        other if other.starts_with("ERR_") => "error.proxy",
+        _ => "other",
+    }
+}
+
+/// Requests and bytes by a key.
+fn counted(lines: &[Line], key: impl Fn(&Line) -> String) -> BTreeMap<String, (u64, u64)> {
+    let mut sums = BTreeMap::<String, (u64, u64)>::new();
+    for line in lines {
+        let sum = sums.entry(key(line)).or_default();
+        *sum = (sum.0 + 1, sum.1 + line.bytes);
+    }
+    sums
+}
+
+/// The captures in squid format that have a text.
+fn squid_captures() -> Vec<(String, PathBuf, Vec<Line>)> {
+    let mut all = Vec::new();
+    for (name, text) in found(".logcat.txt.zst") {
+        let data = ["bin", "blog"].map(|kind| text.with_file_name(format!("{name}.{kind}.zst")));
+        let Some(data) = data.into_iter().find(|path| path.exists()) else { continue };
+        if let Some(lines) = lines_of(&text).filter(|lines| !lines.is_empty()) {
+            all.push((name, data, lines));
+        }
+    }
+    all
+}
+
+#[test]
+fn every_figure_of_the_captures_is_that_of_a_recount_of_their_text() {
+    let captures = squid_captures();
+    if std::env::var_os("VISULATE_CAPTURES").is_some() {
+        assert!(captures.len() >= 6, "{}", captures.len());
+    }
+    for (name, data, lines) in captures {
+        eprintln!("{name}: {} lines", lines.len());
+        let output = report(&["--json", "--top", "100000", data.to_str().unwrap()]);
+        // Some connections were cut: then that is all that is said.
+        let messages = String::from_utf8(output.stderr).unwrap();
+        assert!(messages.lines().all(|line| line.contains("is cut off")) && messages.lines().count() < 2, "{messages}");
+        assert_eq!(output.status.success(), messages.is_empty());
+        let report = serde_json::from_slice(&output.stdout).unwrap();
+        recount(&report, &lines);
+    }
+}
+
+fn recount(report: &Json, lines: &[Line]) {
+    let summary = &report["summary"];
+    let sum = |is_so: &dyn Fn(&Line) -> bool| {
+        lines.iter().filter(|line| is_so(line)).fold((0_u64, 0_u64), |sum, line| (sum.0 + 1, sum.1 + line.bytes))
+    };
+    let is_hit = |line: &Line| class(line).starts_with("hit.");
+    let is_5xx = |line: &Line| (500..600).contains(&line.status);
+    let is_error = |line: &Line| {
+        let class = class(line);
+        (class.starts_with("error.") && class != "error.client_gone")
+            || class == "denied"
+            || (class.starts_with("miss.") && is_5xx(line))
+    };
+    let from_origin = |line: &Line| {
+        let class = class(line);
+        class.starts_with("miss.") || class == "error.server" || class == "error.timeout"
+    };
+    let is_refresh = |line: &Line| matches!(class(line), "hit.revalidated" | "hit.stale_on_error");
+    let all = sum(&|_| true);
+    let time: u64 = lines.iter().map(|line| line.ttms).sum();
+    let expected = [
+        ("requests", all.0),
+        ("bytes", all.1),
+        ("time_ms", time),
+        ("hits", sum(&is_hit).0),
+        ("hit_bytes", sum(&is_hit).1),
+        ("refresh_hits", sum(&is_refresh).0),
+        ("errors", sum(&is_error).0),
+        ("error_bytes", sum(&is_error).1),
+        ("misses", sum(&|line| !is_hit(line) && !is_error(line)).0),
+        ("miss_bytes", sum(&|line| !is_hit(line) && !is_error(line)).1),
+        ("origin_bytes", sum(&from_origin).1),
+        ("fresh_hits", sum(&|line| is_hit(line) && !is_refresh(line)).0),
+        (
+            "upstream_contacts",
+            sum(&|line| {
+                is_refresh(line)
+                    || class(line).starts_with("miss.")
+                    || matches!(class(line), "error.connect" | "error.dns" | "error.timeout" | "error.server")
+            })
+            .0,
+        ),
+    ];
+    for (name, expected) in expected {
+        assert_eq!(summary[name], expected, "{name}");
+    }
+    is_near(&summary["mean_time_ms"], time as f64 / all.0 as f64);
+    is_near(&summary["origin_offload"], (all.1 - sum(&from_origin).1) as f64 / all.1 as f64);
+    is_near(&summary["status_4xx_ratio"], sum(&|line| (400..500).contains(&line.status)).0 as f64 / all.0 as f64);
+
+    assert_eq!(by_key(&report["classes"]), counted(lines, |line| class(line).to_owned()));
+    let status_class = |line: &Line| match line.status / 100 {
+        class @ 0..=5 => format!("{class}xx"),
+        _ => "other".to_owned(),
+    };
+    assert_eq!(by_key(&report["status_classes"]), counted(lines, status_class));
+    let client = |line: &Line| if line.client == "0" { "(none)".to_owned() } else { line.client.clone() };
+    let content_type = |line: &Line| {
+        let lower = line.content_type.split([';', ' ']).next().unwrap().to_lowercase();
+        if lower == "-" { "(unknown)".to_owned() } else { lower }
+    };
+    let key = |line: &Line| none(&url_key(&line.url));
+    let dimensions: [(&str, &dyn Fn(&Line) -> String); 10] = [
+        ("result", &|line| line.result.clone()),
+        ("status", &|line| line.status.to_string()),
+        ("route", &|line| line.route.clone()),
+        ("method", &|line| none(&line.method)),
+        ("type", &content_type),
+        ("client", &client),
+        ("host", &host_of),
+        ("user", &|line| none(&line.user)),
+        ("server", &|line| none(&line.server)),
+        ("url", &key),
+    ];
+    for (dimension, key) in dimensions {
+        let expected = counted(lines, |line| key(line).replace('\\', "\\\\"));
+        let top = &report["top"][dimension];
+        assert_eq!(by_key(&top["rows"]), expected, "{dimension}");
+        assert_eq!(
+            (&top["keys"]["count"], &top["keys"]["exact"]),
+            (&json!(expected.len()), &json!(true)),
+            "{dimension}"
+        );
+        assert_eq!(top["other"]["requests"], 0, "{dimension}");
+    }
+
+    // Distributions: every requests is in the bucket of its value.
+    for (of, value) in [("time_ms", (|line: &Line| line.ttms) as fn(&Line) -> u64), ("bytes", |line| line.bytes)] {
+        let distribution = &report["histogram"][of];
+        let mut values: Vec<u64> = lines.iter().map(value).collect();
+        values.sort_unstable();
+        let below = |end: u64| values.partition_point(|value| *value < end) as u64;
+        let within = |from: u64, to: u64| below(to) - below(from);
+        let mut total = 0;
+        for bucket in distribution["buckets"].as_array().unwrap() {
+            let of = |name: &str| bucket[name].as_u64().unwrap();
+            assert_eq!(of("requests"), within(of("from"), of("to")));
+            total += of("requests");
+        }
+        assert_eq!(total, all.0);
+        assert_eq!((&distribution["min"], &distribution["max"]), (&json!(values[0]), &json!(values[values.len() - 1])));
+        for (name, part) in [("p50", 0.5), ("p90", 0.9), ("p99", 0.99)] {
+            let exact = values[((values.len() as f64 * part).ceil() as usize).max(1) - 1] as f64;
+            let found = distribution[name].as_f64().unwrap();
+            assert!((found - exact).abs() <= exact / 100.0, "{of} {name}: {found} for {exact}");
+        }
+    }
+    let hits = &report["histogram"]["hits_time_ms"]["buckets"];
+    let of_hits: u64 = hits.as_array().unwrap().iter().map(|bucket| bucket["requests"].as_u64().unwrap()).sum();
+    assert_eq!(of_hits, sum(&is_hit).0);
+
+    // Each URL by itself.
+    let mut by_url = BTreeMap::<String, Vec<&Line>>::new();
+    for line in lines {
+        by_url.entry(key(line).replace('\\', "\\\\")).or_default().push(line);
+    }
+    assert_eq!(report["urls"].as_array().unwrap().len(), by_url.len());
+    for url in report["urls"].as_array().unwrap() {
+        let of = &by_url[url["key"].as_str().unwrap()];
+        assert_eq!((&url["accesses"], &url["seen"]), (&json!(of.len()), &json!(of.len())), "{}", url["key"]);
+        let variants: BTreeMap<&str, u64> = of.iter().fold(BTreeMap::new(), |mut sums, line| {
+            *sums.entry(line.url.as_str()).or_default() += 1;
+            sums
+        });
+        assert_eq!(url["query_diversity"], variants.len());
+        is_near(&url["most_popular_variant_share"], *variants.values().max().unwrap() as f64 / of.len() as f64);
+        let fresh = of.iter().filter(|line| is_hit(line) && !is_refresh(line)).count();
+        is_near(&url["hit_share"], fresh as f64 / of.len() as f64);
+        let missed = |line: &&&Line| is_refresh(line) || class(line).starts_with("miss.");
+        let mut times: Vec<u64> = of.iter().filter(missed).map(|line| line.ttms).collect();
+        is_near(&url["miss_share"], times.len() as f64 / of.len() as f64);
+        times.sort_unstable();
+        let found = &url["miss_time_ms"];
+        assert_eq!((&found["min"], &found["max"]), (&json!(times.first()), &json!(times.last())));
+        match times.get(times.len().div_ceil(2).saturating_sub(1)) {
+            Some(&median) => {
+                let found = found["median"].as_f64().unwrap();
+                assert!((found - median as f64).abs() <= median as f64 / 100.0, "{found} for {median}");
+            }
+            None => assert_eq!(found["median"], Json::Null),
+        }
+        let success = of.iter().filter(|line| (200..300).contains(&line.status)).count();
+        assert_eq!((&url["statuses"]["2xx"], &url["size_bytes"]["count"]), (&json!(success), &json!(success)));
+    }
+
+    // Calamaris.
+    let requests = |id: &str, key: &str| sheet(report, id).get(key).map_or(0, |cells| cells[0].as_u64().unwrap());
+    let asked = |line: &Line| !matches!(line.route.as_str(), "NONE" | "EMPTY");
+    let is_calamaris_error = |line: &Line| !is_hit(line) && (line.result.starts_with("ERR_") || !asked(line));
+    assert_eq!(requests("C5", "HIT"), sum(&is_hit).0);
+    assert_eq!(requests("C5", "ERROR"), sum(&is_calamaris_error).0);
+    assert_eq!(requests("C5", "MISS"), all.0 - sum(&is_hit).0 - sum(&is_calamaris_error).0);
+    assert_eq!(requests("C6", "Sum"), sum(&asked).0);
+    assert_eq!(requests("C6", "DIRECT"), sum(&|line| line.route == "DIRECT").0);
+    for (id, key) in [
+        ("C3", &(|line: &Line| none(&line.method)) as &dyn Fn(&Line) -> String),
+        ("C11", &content_type),
+        ("C14", &client),
+    ] {
+        for (key, sums) in counted(lines, key) {
+            let rows = report["tables"][id]["rows"].as_array().unwrap();
+            let levels = report["tables"][id]["levels"].as_array().unwrap();
+            let row = rows.iter().zip(levels).find(|(row, level)| row[0] == key.as_str() && **level == 0).unwrap().0;
+            assert_eq!(row[1], sums.0, "{id} {key}");
+            assert!(row.as_array().unwrap().contains(&json!(sums.1)), "{id} {key}: {row}");
+        }
+    }
+    let top_level = |line: &Line| {
+        let host = host_of(line);
+        match host.parse::<std::net::IpAddr>() {
+            Ok(_) => "(address)".to_owned(),
+            Err(_) => host.rsplit('.').next().unwrap().to_owned(),
+        }
+    };
+    for (key, sums) in counted(lines, top_level) {
+        assert_eq!(requests("C9", &key), sums.0, "C9 {key}");
+    }
+    for (at, end) in [("0", 0), ("1", 1), ("2", 2), ("5", 5), ("10", 10), ("100", 100), ("1000", 1000)] {
+        let expected = sum(&|line| line.ttms <= end);
+        if let Some(cells) = sheet(report, "C18").get(at) {
+            assert_eq!(cells[0], expected.0, "C18 {at}");
+        } else {
+            assert_eq!(expected, all, "C18 {at}");
+        }
+    }
+    for (key, sums) in counted(lines, |line| line.bytes.to_string().len().to_string()) {
+        let digits: u32 = key.parse().unwrap();
+        let nothing = sum(&|line| line.bytes == 0).0;
+        let name = format!("{}-{}", 10_u64.pow(digits - 1), 10_u64.pow(digits) - 1);
+        let expected = if digits == 1 { sums.0 - nothing } else { sums.0 };
+        assert_eq!(requests("C15", &name), expected, "C15 {name}");
+    }
+    let fresh = ["TCP_HIT", "TCP_DISK_HIT", "TCP_MEM_HIT", "TCP_CF_HIT", "TCP_IMS_HIT", "TCP_IMS_MISS"];
+    assert_eq!(requests("C21", "Sum"), sum(&|line| fresh.contains(&line.result.as_str())).0);
+    // Steps by the end of requests: times in the text are of starts, and entries are logged a little later.
+    let (first, last) =
+        lines.iter().fold((f64::MAX, 0.0_f64), |(first, last), line| (first.min(line.end), last.max(line.end)));
+    assert!(summary["first"].as_f64().unwrap() >= first - 1.0 && summary["last"].as_f64().unwrap() >= last - 1.0);
+    let steps = report["tables"]["C16"]["rows"].as_array().unwrap();
+    assert_eq!(steps.iter().map(|step| step[1].as_u64().unwrap()).sum::<u64>(), all.0);
+    let by_2: u64 = report["sizes_by_2"].as_array().unwrap().iter().map(|row| row["requests"].as_u64().unwrap()).sum();
+    assert_eq!(by_2, all.0);
+}
+
+#[test]
+fn any_number_of_threads_and_files_counts_the_same() {
+    let name = "ats-8.1-collation-squid.bin.zst";
+    let path = common::own().join(name);
+    let plain = tempfile::tempdir().unwrap();
+    // Plain files are read by the threads themselves, and are large enough for several jobs.
+    let unpacked_path = plain.path().join("squid.bin");
+    std::fs::write(&unpacked_path, unpacked(&path)).unwrap();
+    let (path, unpacked_path) = (path.to_str().unwrap(), unpacked_path.to_str().unwrap());
+    let without = |arguments: &[&str]| {
+        let mut report = figures(arguments);
+        let all = report.as_object_mut().unwrap();
+        for name in ["files", "bytes_read", "miss_ratio"] {
+            all.remove(name);
+        }
+        for top in all["top"].as_object_mut().unwrap().values_mut() {
+            top.as_object_mut().unwrap().remove("tick");
+        }
+        for group in ["histogram", "rank"] {
+            for answer in all[group].as_object_mut().unwrap().values_mut() {
+                answer.as_object_mut().unwrap().remove("tick");
+            }
+        }
+        all["series"].as_object_mut().unwrap().remove("tick");
+        report
+    };
+    let one = without(&["--threads", "1", path]);
+    for threads in ["2", "5"] {
+        assert!(without(&["--threads", threads, unpacked_path]) == one, "{threads} threads count otherwise");
+    }
+    let twice = figures(&["--threads", "2", path, unpacked_path]);
+    assert_eq!(twice["summary"]["requests"].as_u64(), Some(2 * one["summary"]["requests"].as_u64().unwrap()));
+    assert_eq!(twice["summary"]["uniques"], one["summary"]["uniques"]);
+    assert_eq!(twice["top"]["node"]["keys"]["count"], 1);
+}
+
+#[test]
+fn text_logs_count_as_their_binary_ones_do() {
+    let Some((_, text)) = found(".logcat.txt.zst").into_iter().find(|(name, _)| name == "ats-8.1-collation-squid")
+    else {
+        // Only the folder of further captures has it.
+        assert!(std::env::var_os("VISULATE_CAPTURES").is_none());
+        return;
+    };
+    let binary = text.with_file_name("ats-8.1-collation-squid.bin.zst");
+    let packed = figures(&[text.to_str().unwrap()]);
+    let of_binary = figures(&[binary.to_str().unwrap()]);
+    for name in ["requests", "bytes", "time_ms", "hits", "hit_bytes", "errors", "origin_bytes", "fresh_hits"] {
+        assert_eq!(packed["summary"][name], of_binary["summary"][name], "{name}");
+    }
+    for dimension in ["result", "status", "client", "site", "url", "type", "route", "method"] {
+        assert_eq!(packed["top"][dimension]["rows"], of_binary["top"][dimension]["rows"], "{dimension}");
+    }
+    assert_eq!(packed["urls"], of_binary["urls"]);
+    // The same by the standard input, with a line that is in no format.
+    let mut child = Command::new(env!("CARGO_BIN_EXE_visulate"))
+        .args(["report", "--json", "--format", "squid", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = unpacked(&text);
+    input.extend_from_slice(b"this is no entry\n");
+    let mut stdin = child.stdin.take().unwrap();
+    let writer = std::thread::spawn(move || stdin.write_all(&input));
+    let output = child.wait_with_output().unwrap();
+    writer.join().unwrap().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("1 lines fit no format"), "{output:?}");
+    let of_input: Json = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(of_input["summary"]["requests"], of_binary["summary"]["requests"]);
+    assert_eq!(of_input["summary"]["entries"]["bad"], 1);
+}
+
+#[test]
+fn what_cannot_be_read_is_named_and_the_rest_counts() {
+    let (folder, path) = vectors();
+    let cut = folder.path().join("cut.blog");
+    let whole = log_of(&VECTORS);
+    std::fs::write(&cut, [&whole[..], &whole[..whole.len() - 9]].concat()).unwrap();
+    let absent = folder.path().join("absent.blog");
+    let output = report(&["--json", cut.to_str().unwrap(), absent.to_str().unwrap(), &path]);
+    assert_eq!(output.status.code(), Some(1));
+    let messages = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        messages.lines().count() == 2 && messages.contains("cut.blog") && messages.contains("absent.blog"),
+        "{messages}"
+    );
+    let report: Json = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["summary"]["requests"], 20);
+}
+
+#[test]
+fn the_text_fits_its_width_and_has_no_controls_but_colours() {
+    let hostile: Vec<Vector> = VECTORS
+        .iter()
+        .map(|&(t, ttms, chi, crc, pssc, psql, cqhm, _, phr, shn, psct)| {
+            (
+                t,
+                ttms,
+                chi,
+                crc,
+                pssc,
+                psql,
+                cqhm,
+                "http://\u{1b}[31mred.example/\u{202e}x\u{7}?<script>",
+                phr,
+                shn,
+                psct,
+            )
+        })
+        .collect();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("hostile.blog");
+    std::fs::write(&path, log_of(&[&VECTORS[..], &hostile].concat())).unwrap();
+    let path = path.to_str().unwrap();
+    for width in [80, 120, 200] {
+        let output = report(&["--calamaris", "--width", &width.to_string(), path]);
+        assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(!text.chars().any(|c| (c.is_control() && c != '\n') || c == '\u{202e}'), "{width}");
+        let wide: Vec<&str> = text.lines().filter(|line| line.chars().count() > width).collect();
+        assert_eq!(wide, [""; 0], "wider than {width}");
+        for id in ["Summary", "C0 ", "C1 ", "C2 ", "C5 ", "C16", "C21", "URLs one by one", "example.com"] {
+            assert!(text.contains(id), "{id} at {width}");
+        }
+    }
+    let coloured = String::from_utf8(report(&["--colour", "always", path]).stdout).unwrap();
+    let plain = String::from_utf8(report(&["--width", "100", path]).stdout).unwrap();
+    let mut rest = coloured.as_str();
+    let mut bare = String::new();
+    while let Some((before, behind)) = rest.split_once('\u{1b}') {
+        bare.push_str(before);
+        let end = behind.find('m').unwrap();
+        assert!(behind[1..end].bytes().all(|byte| byte.is_ascii_digit()), "{}", &behind[..end]);
+        rest = &behind[end + 1..];
+    }
+    bare.push_str(rest);
+    // The curve is an estimate: requests of the same moment come in the order of hashes, which each run seeds anew.
+    let trimmed = |text: &str| {
+        let exact = text.split("Hit ratio by size").next().unwrap();
+        exact.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(trimmed(&bare), trimmed(&plain));
+}
+
+#[test]
+fn help_names_every_kind_of_condition() {
+    let help = String::from_utf8(report(&["--help"]).stdout).unwrap();
+    let words: BTreeSet<&str> = help.split(|c: char| !c.is_alphanumeric()).collect();
+    for kind in visulate::report::figures::filter::KINDS {
+        assert!(words.contains(kind), "{kind}");
+    }
+}
