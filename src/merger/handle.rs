@@ -5,14 +5,18 @@ use std::sync::{Arc, mpsc};
 
 use tokio::sync::{oneshot, watch};
 
+use super::filters::{Full, Opened, Viewer};
 use super::{Large, Snapshot, Table, windows};
-use crate::tally::{Dimension, Part, Window};
+use crate::tally::{Dimension, Filter, Part, Window};
 
 /// What can be asked of the merger.
 #[derive(Debug)]
 pub enum Command {
-    /// A large dimension as of the last full tick; for a small one nothing useful.
-    Want(Dimension, oneshot::Sender<Arc<Large>>),
+    /// A large dimension as of the last full tick, of all entries or of a filter; for a small one nothing useful. No answer comes if the
+    /// filter has gone.
+    Want(Dimension, Option<u64>, oneshot::Sender<Arc<Large>>),
+    /// Make a filter live. When the answer comes, the newest snapshot has it.
+    Open(Arc<Filter>, oneshot::Sender<Result<Viewer, Full>>),
     /// Tick now, and answer with the tick's number once its snapshot is published (a driven clock).
     Drive {
         /// True for a full tick.
@@ -102,7 +106,18 @@ impl Handle {
             return Ok(large.clone());
         }
         let (reply, answer) = oneshot::channel();
-        self.command(Command::Want(dimension, reply))?;
+        self.command(Command::Want(dimension, snapshot.filter, reply))?;
+        answer.await.map_err(|_| Stopped)
+    }
+
+    /// Makes a filter live, if it isn't, until the answer is dropped and ten minutes more. The newest snapshot has it.
+    ///
+    /// # Errors
+    ///
+    /// [`Stopped`] if the merger has ended; [`Full`] if there is no room for it.
+    pub async fn open(&self, filter: Arc<Filter>) -> Result<Result<Viewer, Full>, Stopped> {
+        let (reply, answer) = oneshot::channel();
+        self.command(Command::Open(filter, reply))?;
         answer.await.map_err(|_| Stopped)
     }
 
@@ -115,10 +130,11 @@ impl Handle {
         self.commands.send(command).map_err(|_| Stopped)
     }
 
-    /// Makes every full tick's snapshot carry the table of a dimension, until the answer is dropped.
-    pub fn watch(&self, dimension: Dimension) -> Watch {
-        self.watched[dimension.counted() as usize].fetch_add(1, Ordering::Relaxed);
-        Watch { watched: self.watched.clone(), dimension: dimension.counted() }
+    /// Makes every full tick's snapshot carry the table of a dimension, of a filter or of all entries, until the answer is dropped.
+    pub fn watch(&self, dimension: Dimension, filter: Option<&Opened>) -> Watch {
+        let watched = filter.map_or(&self.watched, Opened::watched);
+        watched[dimension.counted() as usize].fetch_add(1, Ordering::Relaxed);
+        Watch { watched: watched.clone(), dimension: dimension.counted() }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::filters::Filtered;
 use super::large::Large;
 use super::quality::Quality;
 use crate::tally::dimension::split;
@@ -9,7 +10,7 @@ use crate::tally::logs::{self, Log};
 use crate::tally::reuse::Curve;
 use crate::tally::rollup::History;
 use crate::tally::windowed::Loss;
-use crate::tally::{Counts, Dimension, Entries, Measure, Names, Rejected, Window};
+use crate::tally::{Counts, Dimension, Entries, Filter, Measure, Names, Rejected, Window};
 
 /// The state of everything at one tick. Times are milliseconds since the epoch by the engine's clock.
 #[derive(Clone, Debug, Default)]
@@ -58,9 +59,20 @@ pub struct Snapshot {
     pub tables: [Option<Arc<Table>>; Dimension::COUNT],
     /// By [`Dimension`], large ones as of the last full tick, if they are watched.
     pub large: [Option<Arc<Large>>; Dimension::COUNT],
+    /// Live filters, each with a snapshot of its own.
+    pub filters: Vec<Arc<Filtered>>,
+    /// True if another filter could be opened.
+    pub has_room_for_filters: bool,
+    /// The filter whose snapshot it is, by number; `None`: it is of all entries.
+    pub filter: Option<u64>,
 }
 
 impl Snapshot {
+    /// The snapshot of a filter, if it is live.
+    pub fn of_filter(&self, filter: &Filter) -> Option<&Arc<Filtered>> {
+        self.filters.iter().find(|filtered| *filtered.opened.filter == *filter)
+    }
+
     /// The table of that small dimension since the start, where this snapshot has it.
     pub fn table(&self, dimension: Dimension) -> Option<&Arc<Table>> {
         self.tables[dimension as usize].as_ref()
