@@ -10,12 +10,13 @@ use super::State;
 use super::answer::{self, Body, Refusal};
 use super::meters::Limit;
 use super::query::{self, Query};
+use super::scope::{self, Place, Scope, stamped};
 use super::sheet::{self, Sheet};
 use super::{json, json_nodes, json_reuse, json_time};
-use crate::merger::{Snapshot, Stopped, Whole};
+use crate::merger::{Snapshot, Stopped, Table, Whole};
 use crate::tally::rollup::POINTS_MAX;
-use crate::tally::{Dimension, Window};
-use crate::view::matrix::Tables;
+use crate::tally::{Dimension, Filter, Window};
+use crate::view::{kept, matrix::Tables};
 
 /// The paths that work.
 pub const PATHS: [&str; 9] = [
@@ -86,29 +87,35 @@ pub async fn answer(state: &Arc<State>, path: &str, question: Question<'_>) -> R
     let form = |sheet: Sheet| if question.is_for_csv { Form::Csv(sheet) } else { Form::Json };
     match path {
         "/api/v1/summary" => {
-            let snapshot = state.handle.snapshot();
-            let window = Query::parse(query, &[])?.window(kept(&snapshot))?;
+            let query = Query::parse(query, &[])?;
+            let window = query.window(windows(&state.handle.snapshot()))?;
             let expected = state.info.expect_nodes;
-            computed(state, 0, Form::Json, move || json::summary(&snapshot, window, expected)).await
+            match scope::place(state, &query)? {
+                Place::Live(Scope { snapshot, since }) => {
+                    let make = move || json::summary(&snapshot, window, expected);
+                    computed(state, 0, Form::Json, stamped(since, make)).await
+                }
+                Place::Kept(filter) => kept_summary(state, &filter, window).await,
+            }
         }
         "/api/v1/top" => {
             let query = Query::parse(query, &["dimension", "measure", "limit", "offset"])?;
             let (dimension, measure) = (query.dimension()?, query.measure()?);
             let limit = query.number("limit", 1, MOST_ROWS, 100)?;
             let offset = query.number("offset", 0, u32::MAX as usize, 0)?;
-            let (whole, window) = in_window(state, dimension, &query).await?;
+            let (made, window, since) = in_window(state, dimension, &query).await?;
             // No more rows than there are keys since the start.
             let keys = usize::try_from(state.handle.snapshot().keys[dimension as usize].0).unwrap_or(limit);
             let rows = limit.min(keys.saturating_sub(offset));
-            let make = move || whole.table(window).map(|table| json::top(&table, measure, offset, limit));
-            computed(state, rows, form(Sheet::top(dimension)), make).await
+            let make = move || made.table(window).map(|table| json::top(&table, measure, offset, limit));
+            computed(state, rows, form(Sheet::top(dimension)), stamped(since, make)).await
         }
         "/api/v1/rank" => {
             let query = Query::parse(query, &["dimension", "measure"])?;
             let (dimension, measure) = (query.dimension()?, query.measure()?);
-            let (whole, window) = in_window(state, dimension, &query).await?;
-            let make = move || whole.table(window).map(|table| json::ranks(&table, measure));
-            computed(state, 0, form(Sheet::rank()), make).await
+            let (made, window, since) = in_window(state, dimension, &query).await?;
+            let make = move || made.table(window).map(|table| json::ranks(&table, measure));
+            computed(state, 0, form(Sheet::rank()), stamped(since, make)).await
         }
         "/api/v1/matrix" => {
             let query = Query::parse(query, &["rows", "columns", "measure", "n"])?;
@@ -116,33 +123,38 @@ pub async fn answer(state: &Arc<State>, path: &str, question: Question<'_>) -> R
             query.only("columns", Dimension::Client.name())?;
             let measure = query.measure()?;
             let size = query.number("n", 1, MOST_CELLS_A_SIDE, 20)?;
-            let window = query.window(kept(&state.handle.snapshot()))?;
-            let [sites, clients, pairs] = of_one_tick(state).await?;
-            computed(state, size * size, form(Sheet::matrix()), move || {
+            let window = query.window(windows(&state.handle.snapshot()))?;
+            let ([sites, clients, pairs], since) = of_one_tick(state, &query, window).await?;
+            let make = move || {
                 let (sites, clients, pairs) = (sites.table(window)?, clients.table(window)?, pairs.table(window)?);
                 let tables = Tables { sites: &sites, clients: &clients, pairs: &pairs };
                 Some(json::matrix(&tables, measure, size))
-            })
-            .await
+            };
+            computed(state, size * size, form(Sheet::matrix()), stamped(since, make)).await
         }
         "/api/v1/series" => {
-            let snapshot = state.handle.snapshot();
-            let window = Query::parse(query, &[])?.window(timed(&snapshot)?)?;
-            computed(state, POINTS_MAX, form(Sheet::series()), move || json_time::series(&snapshot, window)).await
+            let query = Query::parse(query, &[])?;
+            let window = query.window(timed(&state.handle.snapshot())?)?;
+            let Scope { snapshot, since } = scope::live(state, &query)?;
+            let make = move || json_time::series(&snapshot, window);
+            computed(state, POINTS_MAX, form(Sheet::series()), stamped(since, make)).await
         }
         "/api/v1/histogram" => {
-            let snapshot = state.handle.snapshot();
             let query = Query::parse(query, &["of"])?;
-            let window = query.window(timed(&snapshot)?)?;
+            let window = query.window(timed(&state.handle.snapshot())?)?;
             let of = json_time::Of::by_name(query.text("of").unwrap_or("time_ms"))
                 .map_err(|text| Refusal::bad(text, json_time::Of::NAMES))?;
-            computed(state, 0, form(Sheet::histogram()), move || json_time::histogram(&snapshot, window, of)).await
+            let Scope { snapshot, since } = scope::live(state, &query)?;
+            let make = move || json_time::histogram(&snapshot, window, of);
+            computed(state, 0, form(Sheet::histogram()), stamped(since, make)).await
         }
         "/api/v1/nodes" => {
-            let snapshot = state.handle.snapshot();
-            let window = Query::parse(query, &[])?.window(kept(&snapshot))?;
+            let query = Query::parse(query, &[])?;
+            let window = query.window(windows(&state.handle.snapshot()))?;
+            let Scope { snapshot, since } = scope::live(state, &query)?;
             let rows = snapshot.nodes.len();
-            computed(state, rows, form(Sheet::nodes()), move || json_nodes::nodes(&snapshot, window)).await
+            let make = move || json_nodes::nodes(&snapshot, window);
+            computed(state, rows, form(Sheet::nodes()), stamped(since, make)).await
         }
         "/api/v1/openapi.json" => {
             query::nothing_asked(query)?;
@@ -150,7 +162,7 @@ pub async fn answer(state: &Arc<State>, path: &str, question: Question<'_>) -> R
         }
         "/api/v1/miss-ratio" => {
             let snapshot = state.handle.snapshot();
-            Query::parse(query, &[])?.window(&[Window::Total])?;
+            Query::parse(query, &[])?.unfiltered()?.window(&[Window::Total])?;
             if snapshot.reuse.is_none() {
                 return Err(Refusal::bad("URLs are not sampled with --statistics base", PATHS));
             }
@@ -161,7 +173,7 @@ pub async fn answer(state: &Arc<State>, path: &str, question: Question<'_>) -> R
 }
 
 /// The windows that are kept.
-fn kept(snapshot: &Snapshot) -> &'static [Window] {
+fn windows(snapshot: &Snapshot) -> &'static [Window] {
     if snapshot.history.is_some() { &Window::ALL } else { &[Window::Total] }
 }
 
@@ -173,28 +185,100 @@ fn timed(snapshot: &Snapshot) -> Result<&'static [Window], Refusal> {
     }
 }
 
-/// A dimension, and the window that is asked for.
-async fn in_window(state: &Arc<State>, dimension: Dimension, query: &Query) -> Result<(Whole, Window), Refusal> {
+/// What tables are made of.
+enum Made {
+    /// A dimension in all windows.
+    Whole(Whole),
+    /// A table of one window, for a filter, from kept ones.
+    Kept(Arc<Table>),
+}
+
+impl Made {
+    fn table(&self, window: Window) -> Option<Arc<Table>> {
+        match self {
+            Self::Whole(whole) => whole.table(window),
+            Self::Kept(table) => Some(table.clone()),
+        }
+    }
+
+    fn tick(&self) -> u64 {
+        match self {
+            Self::Whole(whole) => whole.tick(),
+            Self::Kept(table) => table.tick,
+        }
+    }
+}
+
+/// A dimension, the window that is asked for, and since when its filter counts.
+async fn in_window(
+    state: &Arc<State>,
+    dimension: Dimension,
+    query: &Query,
+) -> Result<(Made, Window, Option<u64>), Refusal> {
     let snapshot = state.handle.snapshot();
-    let window = query.window(kept(&snapshot))?;
+    let window = query.window(windows(&snapshot))?;
     if snapshot.history.is_none() && !Dimension::BASE.contains(&dimension) {
         let text = format!("dimension {} is not kept with --statistics base", dimension.name());
         return Err(Refusal::bad(text, Dimension::BASE.map(Dimension::name)));
     }
-    Ok((state.handle.dimension(dimension, &snapshot).await?, window))
+    let (made, since) = made(state, dimension, query, window).await?;
+    Ok((made, window, since))
+}
+
+/// A dimension of all entries or of those that a filter takes, and since when that counts.
+async fn made(
+    state: &Arc<State>,
+    dimension: Dimension,
+    query: &Query,
+    window: Window,
+) -> Result<(Made, Option<u64>), Refusal> {
+    match (scope::place(state, query)?, query.filter()) {
+        (Place::Live(Scope { snapshot, since }), filter) => {
+            match (state.handle.dimension(dimension, &snapshot).await, filter) {
+                (Ok(whole), _) => Ok((Made::Whole(whole), since)),
+                // It has gone just now; or all ends.
+                (Err(Stopped), Some(filter)) if state.handle.snapshot().of_filter(filter).is_none() => {
+                    Err(scope::not_live(state, filter))
+                }
+                (Err(stopped), _) => Err(stopped.into()),
+            }
+        }
+        (Place::Kept(filter), _) => {
+            let table = scope::kept_table(state, &filter, dimension, window).await?;
+            let since = table.covered.from;
+            Ok((Made::Kept(table), Some(since)))
+        }
+    }
 }
 
 /// Sites, clients and their pairs, of the same tick: a tick may pass between two questions.
-async fn of_one_tick(state: &Arc<State>) -> Result<[Whole; 3], Stopped> {
+async fn of_one_tick(state: &Arc<State>, query: &Query, window: Window) -> Result<([Made; 3], Option<u64>), Refusal> {
     loop {
-        let snapshot = state.handle.snapshot();
-        let sites = state.handle.dimension(Dimension::Site, &snapshot).await?;
-        let clients = state.handle.dimension(Dimension::Client, &snapshot).await?;
-        let pairs = state.handle.dimension(Dimension::ClientSite, &snapshot).await?;
+        let (sites, since) = made(state, Dimension::Site, query, window).await?;
+        let (clients, _) = made(state, Dimension::Client, query, window).await?;
+        let (pairs, _) = made(state, Dimension::ClientSite, query, window).await?;
         if sites.tick() == clients.tick() && clients.tick() == pairs.tick() {
-            return Ok([sites, clients, pairs]);
+            return Ok(([sites, clients, pairs], since));
         }
     }
+}
+
+/// The summary of a filter from kept tables.
+async fn kept_summary(state: &Arc<State>, filter: &Filter, window: Window) -> Result<Response<Body>, Refusal> {
+    let Some(kind) = kept::kind(filter) else { return Err(scope::not_live(state, filter)) };
+    let table = scope::kept_table(state, filter, kind, window).await?;
+    let since_start = scope::kept_table(state, filter, kind, Window::Total).await?;
+    let mut others = Vec::new();
+    for dimension in json::UNIQUES {
+        if kept::source(kind, dimension).is_some()
+            && let Ok(other) = scope::kept_table(state, filter, dimension, window).await
+        {
+            others.push(other);
+        }
+    }
+    let (snapshot, expected, since) = (state.handle.snapshot(), state.info.expect_nodes, Some(table.covered.from));
+    let make = move || Some(json::summary_of(&snapshot, &table, &since_start, &others, expected));
+    computed(state, 0, Form::Json, stamped(since, make)).await
 }
 
 /// Makes an answer of about so many rows on the blocking pool, at most two at once.

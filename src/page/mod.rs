@@ -16,6 +16,7 @@ mod json_time;
 mod meters;
 mod metrics;
 mod query;
+mod scope;
 mod server;
 mod sheet;
 pub mod stream;

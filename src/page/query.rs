@@ -2,23 +2,25 @@
 
 use super::answer::Refusal;
 use super::guard::shortened;
-use crate::tally::{Dimension, Measure, Window};
+use crate::tally::{Dimension, Filter, Measure, Window};
 
 /// The parameters of one request.
 #[derive(Debug)]
 pub struct Query {
     given: Vec<(&'static str, String)>,
+    filter: Option<Filter>,
 }
 
 impl Query {
-    /// Parses `query`, which may hold the parameters `known`, besides `window`. `filter`, `from` and `to`, which no answer has yet, are
-    /// refused with a text of their own.
+    /// Parses `query`, which may hold the parameters `known`, besides `window`, and `filter` any number of times. `from` and
+    /// `to`, which no answer has yet, are refused with a text of their own.
     ///
     /// # Errors
     ///
     /// 400, if a parameter is unknown, there twice, not decodable or not kept.
     pub fn parse(query: Option<&str>, known: &[&'static str]) -> Result<Self, Refusal> {
         let mut given: Vec<(&'static str, String)> = Vec::new();
+        let mut filters = Vec::new();
         for part in query.unwrap_or("").split('&').filter(|part| !part.is_empty()) {
             let (name, value) = part.split_once('=').unwrap_or((part, ""));
             let (Some(name), Some(value)) = (decoded(name), decoded(value)) else {
@@ -28,7 +30,8 @@ impl Query {
                 ));
             };
             if name == "filter" {
-                return Err(Refusal::bad("filters are not kept by this version; leave out filter=", NOTHING));
+                filters.push(value);
+                continue;
             }
             if name == "from" || name == "to" {
                 return Err(Refusal::bad(
@@ -45,7 +48,25 @@ impl Query {
             }
             given.push((name, value));
         }
-        Ok(Self { given })
+        let filter = Filter::parse(filters.iter().map(String::as_str));
+        Ok(Self { given, filter: filter.map_err(|error| Refusal::bad(error.reason, error.allowed))? })
+    }
+
+    /// The filter, if one is given.
+    pub fn filter(&self) -> Option<&Filter> {
+        self.filter.as_ref()
+    }
+
+    /// Checks that no filter is given.
+    ///
+    /// # Errors
+    ///
+    /// 400, if one is.
+    pub fn unfiltered(self) -> Result<Self, Refusal> {
+        match self.filter {
+            None => Ok(self),
+            Some(_) => Err(Refusal::bad("this path is about all entries; leave out filter=", NOTHING)),
+        }
     }
 
     /// The window, which must be among those that are kept; the first of them where none is given.
@@ -176,6 +197,16 @@ mod tests {
     }
 
     #[test]
+    fn filters_are_one_whatever_their_order() {
+        let filter = |query| Query::parse(Some(query), &[]).unwrap().filter().cloned();
+        let one = filter("filter=site:a%5Cxff&window=1h&filter=status:200&filter=status:404");
+        assert_eq!(one, filter("filter=status:404&filter=site:a%5CxFF&filter=status:200&filter=status:200"));
+        assert_eq!(one.unwrap().to_string(), "site:a\\xff,status:200,status:404");
+        assert_eq!(filter("window=1h"), None);
+        assert_eq!(Query::parse(Some("filter=site:a"), &[]).unwrap().unfiltered().unwrap_err().status, 400);
+    }
+
+    #[test]
     fn what_is_not_understood_is_refused_with_what_is() {
         let known = ["dimension", "measure", "limit"];
         for (query, error, allowed) in [
@@ -184,7 +215,9 @@ mod tests {
             ("limit=%zz", "percent-encoded", ""),
             ("limit=%f", "percent-encoded", ""),
             ("limit=%ff", "percent-encoded", ""),
-            ("filter=site:a", "filters", ""),
+            ("filter=site", "not KIND:VALUE", "client:…"),
+            ("filter=status:200&filter=sites:a", "no filter kind \"sites\"", "client"),
+            ("filter=status:x", "no value", "200"),
             ("from=1", "intervals", "window=total"),
         ] {
             let refusal = Query::parse(Some(query), &known).unwrap_err();

@@ -3,6 +3,7 @@
 //! Pure: snapshots and tables come in, bytes go out; who looks and when is the page's business.
 
 pub mod curve;
+pub mod kept;
 pub mod key;
 pub mod matrix;
 pub mod model;
