@@ -35,7 +35,7 @@ const URLS: [[&str; 6]; 5] = [
         "www.example.com",
         "example.com",
         "http",
-        "jpg",
+        "(dynamic)",
     ],
     [
         "https://img.example.com/b.JPG",
@@ -88,7 +88,8 @@ impl Entry {
             ("host", URLS[url][2].to_owned()),
             ("site", URLS[url][3].to_owned()),
             ("scheme", URLS[url][4].to_owned()),
-            ("extension", URLS[url][5].to_owned()),
+            // What is posted has no extension.
+            ("extension", if METHODS[method] == "POST" { "(dynamic)" } else { URLS[url][5] }.to_owned()),
             ("status", STATUSES[status].to_string()),
             ("result", RESULTS[result].1.to_owned()),
             ("route", ROUTES[route].1.to_owned()),
@@ -481,7 +482,7 @@ fn a_websocket_opens_a_filter_which_counts_from_then_on() {
     assert_eq!(program.get(&path).0, 200, "it goes on");
     let mut browser = Browser::open(&program);
     assert!(browser.subscribe(1, "status:404")["stream"].is_u64());
-    assert_eq!(program.get(&path).0, 409, "it has gone for the other");
+    assert_eq!(program.get(&path).0, 503, "it has gone for the other, and there is no room again");
     assert_eq!(program.get("/api/v1/series?filter=status:404").0, 200);
     assert_eq!(program.get("/api/v1/series?filter=status:999").0, 200, "kept from the start");
 }

@@ -155,11 +155,9 @@ impl Filters {
             return Ok(Viewer::new(&live.opened));
         }
         while self.live.len() >= self.making.limit || (!self.live.is_empty() && self.bytes() > self.making.share) {
-            let unwatched = self.live.iter().enumerate().filter(|(_, live)| !live.opened.is_wanted());
-            let Some((longest, _)) = unwatched.min_by_key(|(_, live)| live.unwatched.unwrap_or(now)) else {
+            if !self.close_unwatched(now) {
                 return Err(Full(self.making.limit));
-            };
-            self.live.remove(longest);
+            }
         }
         if self.making.limit == 0 {
             return Err(Full(0));
@@ -186,6 +184,14 @@ impl Filters {
             worker_bytes: vec![0; *workers],
         });
         Ok(viewer)
+    }
+
+    /// Closes the filter that nobody has looked at for longest; false if somebody looks at each.
+    fn close_unwatched(&mut self, now: u64) -> bool {
+        let unwatched = self.live.iter().enumerate().filter(|(_, live)| !live.opened.is_wanted());
+        let Some((longest, _)) = unwatched.min_by_key(|(_, live)| live.unwatched.unwrap_or(now)) else { return false };
+        self.live.remove(longest);
+        true
     }
 
     /// What workers are to count.
@@ -230,6 +236,7 @@ impl Filters {
             live.unwatched = if live.opened.is_wanted() { None } else { Some(live.unwatched.unwrap_or(now)) };
             live.unwatched.is_none_or(|since| now.saturating_sub(since) < UNWATCHED_MS)
         });
+        while self.bytes() > self.making.share && self.close_unwatched(now) {}
         for live in &mut self.live {
             live.tables.tick(stand.tick, now, stand.full);
             if let Some(rollup) = &mut live.rollup {
@@ -363,5 +370,6 @@ mod tests {
         drop(viewer);
         assert!(filters.open(of(2), false, 0, 0).is_ok());
         assert_eq!(filters.wanted().len(), 1);
+        assert_eq!(tick(&mut filters, 1000), [0; 0], "nor do those stay that nobody looks at");
     }
 }

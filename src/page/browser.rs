@@ -198,12 +198,12 @@ impl Browser {
             }
             Ok(Control::Subscribe { view, wanted, filter }) => match self.open(view, wanted, filter).await {
                 Ok(lease) => {
-                    let stream = lease.stream();
+                    let (stream, since) = (lease.stream(), lease.since());
                     let (snapshot, deltas) = lease.join();
                     self.drop_view(view);
                     self.views.insert(view, lease.clone());
                     self.feeds.insert(stream, Feed { lease, deltas });
-                    self.text(stream::accepted(view, stream)).await?;
+                    self.text(stream::accepted(view, stream, since)).await?;
                     self.binary(&snapshot).await
                 }
                 Err(refused) => {

@@ -266,6 +266,13 @@ impl Lease {
         self.channel.stream
     }
 
+    /// Since when the filter counts, Unix seconds; `None` without one.
+    pub fn since(&self) -> Option<f64> {
+        let viewer = self.channel.filter.as_ref()?;
+        let snapshot = self.hub.handle.snapshot();
+        snapshot.of_filter(&viewer.opened().filter).map(|filtered| filtered.snapshot.started as f64 / 1000.0)
+    }
+
     /// The newest snapshot, and all messages after it.
     pub fn join(&self) -> (Bytes, broadcast::Receiver<Bytes>) {
         let mut newest = locked(&self.channel.newest);

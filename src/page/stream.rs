@@ -207,9 +207,12 @@ pub fn hello(info: &Info, now: u64) -> String {
     })
 }
 
-/// That a view is shown by a stream.
-pub fn accepted(view: u16, stream: u64) -> String {
-    json(&serde_json::json!({ "view": view, "stream": stream }))
+/// That a view is shown by a stream; with filters, since when they count (Unix seconds).
+pub fn accepted(view: u16, stream: u64, since: Option<f64>) -> String {
+    match since {
+        None => json(&serde_json::json!({ "view": view, "stream": stream })),
+        Some(since) => json(&serde_json::json!({ "view": view, "stream": stream, "since": since })),
+    }
 }
 
 /// That a view is not shown.
@@ -356,7 +359,9 @@ mod tests {
             r#"{"hello":{"version":"0.1.0","protocol":1,"start":"5f1c","now":1795460493.123,"kinds":["status","table","rank","matrix","series"],"name":"edge-eu"}}"#
         );
         let value = |text: String| -> Value { serde_json::from_str(&text).unwrap() };
-        assert_eq!(value(accepted(3, 17)), serde_json::json!({"view": 3, "stream": 17}));
+        assert_eq!(value(accepted(3, 17, None)), serde_json::json!({"view": 3, "stream": 17}));
+        let filtered = serde_json::json!({"view": 3, "stream": 17, "since": 1.5});
+        assert_eq!(value(accepted(3, 17, Some(1.5))), filtered);
         assert_eq!(
             value(refused(3, &Refused::new("no", ["total"]))),
             serde_json::json!({"view": 3, "refused": "no", "allowed": ["total"]})

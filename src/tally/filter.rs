@@ -401,15 +401,14 @@ pub fn share(memory: u64) -> u64 {
     memory / 10
 }
 
-/// Caps of the tables of one filter.
+/// Caps of the tables of one filter: even if all of 32 are flooded with keys, they take no more than the tables of all entries may.
 pub fn caps(of: &Caps) -> Caps {
-    let smaller = |rows: usize| (rows / 16).max(64);
+    let smaller = |rows: usize| (rows / 32).max(64);
     let mut caps = Caps {
         worker_rows: of.worker_rows.map(smaller),
         merger_rows: of.merger_rows.map(smaller),
         water: of.water / 64,
         precision: of.precision.min(super::uniques::PRECISION - 1),
-        combinations: of.combinations.min(256),
         sampled_urls: 0,
         ..*of
     };
