@@ -166,6 +166,9 @@ fn segment(entries: &[Entry], node: usize, time: i64) -> Vec<u8> {
 
 type Sums = (u64, u64);
 
+/// Kinds and values.
+type Pairs = &'static [(&'static str, &'static str)];
+
 /// Requests and bytes by key of a dimension, or of two of them.
 fn recount(entries: &[Entry], filter: &[(&str, &str)], dimension: &str) -> BTreeMap<String, Sums> {
     let mut sums: BTreeMap<String, Sums> = BTreeMap::new();
@@ -349,7 +352,7 @@ fn kept_tables_answer_what_they_hold_and_nothing_else() {
     let entries = entries(3000, 99);
     let _open = send(&program, &entries);
     until(&program, "/api/v1/top?dimension=client,site", |top| top["total"]["requests"] == 3000);
-    let held: [(&[(&str, &str)], &[&str]); 8] = [
+    let held: [(Pairs, &[&str]); 8] = [
         (&[("site", "example.com")], &["client", "network", "status", "url", "site", "client,site", "site,url"]),
         (&[("site", "example.com"), ("site", "example.org")], &["client", "status", "url", "site"]),
         (&[("client", "192.0.2.1")], &["site", "client", "network", "client,site"]),

@@ -16,6 +16,7 @@ pub mod large;
 pub mod link;
 pub mod logs;
 pub mod mask;
+pub mod matcher;
 pub mod names;
 pub mod part;
 pub mod quality;

@@ -6,10 +6,11 @@ use super::caps::Caps;
 use super::classify::{increment, is_icp, is_odd};
 use super::combined::{Combination, Combined};
 use super::counts::{Counts, Entries, Increment};
-use super::filter::{self, Matcher};
+use super::filter;
 use super::large::{LargeTables, Rows};
 use super::link::Wanted;
 use super::logs::Log;
+use super::matcher::{self, Matcher};
 use super::part::{FilterPart, NodeUpdate, Part};
 use super::quality::{Examples, Received, Times};
 use super::rejected::{Amount, Cause, Rejected};
@@ -404,7 +405,7 @@ impl Shard {
     #[inline(never)]
     fn filter(&mut self, has: Has, fields: &Fields<'_>, time: u64, node: u32) {
         let node_key = if node == REFUSED { &[] } else { self.nodes.key(node) };
-        let entry = filter::Entry { has, fields, node: node_key, format: &self.format, rules: &self.rules };
+        let entry = matcher::Entry { has, fields, node: node_key, format: &self.format, rules: &self.rules };
         for live in &mut self.filters {
             if live.matcher.takes(&entry) {
                 let mut entries = Entries::default();
@@ -637,7 +638,7 @@ impl Shard {
     /// Host and site: of the URL, without one of the server, without either *none*; or of what the client asked for.
     #[inline]
     fn place(&mut self, has: Has, fields: &Fields<'_>) -> Place {
-        let authority = filter::authority(&self.rules, has, fields);
+        let authority = matcher::authority(&self.rules, has, fields);
         let (large, scratch) = (&mut self.large, &mut self.scratch);
         self.places.get(authority, || {
             host::host_into(authority, scratch);
@@ -705,6 +706,6 @@ impl Shard {
 
 /// The row of a content type: without parameters, in lower case.
 fn type_row(types: &mut Keyed, scratch: &mut Vec<u8>, raw: &[u8]) -> u32 {
-    filter::media_type(raw, scratch);
+    matcher::media_type(raw, scratch);
     types.row(if scratch == b"-" { &[] } else { scratch })
 }
