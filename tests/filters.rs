@@ -503,7 +503,7 @@ fn filters_on_a_capture_have_its_expected_rows() {
     assert_eq!(rows(&live), two);
     // The same entries, one client at a time.
     let clients = program.json("/api/v1/top?dimension=client&limit=100000&filter=status:404&filter=status:503");
-    assert_eq!(sum(&rows(&clients)), sum(&two));
+    assert_eq!(numbers(&clients["total"]), sum(&two), "with those that had no row");
     let one = program.json("/api/v1/summary?filter=client:127.0.0.1&filter=status:200");
     let of_client = program.json("/api/v1/top?dimension=client&filter=client:127.0.0.1");
     assert!(0 < numbers(&one).0 && numbers(&one).0 < numbers(&of_client["total"]).0);

@@ -7,7 +7,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::filters::{Full, Opened, Viewer};
 use super::{Large, Snapshot, Table, windows};
-use crate::tally::{Dimension, Filter, Part, Window};
+use crate::tally::{Counts, Dimension, Filter, Part, Window};
 
 /// What can be asked of the merger.
 #[derive(Debug)]
@@ -54,7 +54,12 @@ impl Whole {
     /// The table of a window; `None` if it isn't kept.
     pub fn table(&self, window: Window) -> Option<Arc<Table>> {
         match self {
-            Self::Small(dimension, snapshot) => windows::table(snapshot, *dimension, window),
+            Self::Small(dimension, snapshot) => {
+                let table = windows::table(snapshot, *dimension, window)?;
+                // A filter's tables know all nodes, also those that it took nothing of.
+                let is_whole = snapshot.filter.is_none() || !table.rows.iter().any(Counts::is_empty);
+                Some(if is_whole { table } else { Arc::new(table.without_empty()) })
+            }
             Self::Large(dimension, large) => large.table(*dimension, window),
         }
     }

@@ -252,6 +252,20 @@ impl Table {
         self.rows.is_empty()
     }
 
+    /// The same without rows that counted nothing.
+    pub fn without_empty(&self) -> Self {
+        let (Keys::Names(all) | Keys::Pairs(all)) = &self.keys;
+        let (mut names, mut rows) = (Names::default(), Vec::new());
+        for (row, counts) in (0..).zip(&self.rows).filter(|(_, counts)| !counts.is_empty()) {
+            names.push(all.name(row));
+            rows.push(*counts);
+        }
+        let keys = if matches!(self.keys, Keys::Pairs(_)) { Keys::Pairs(names) } else { Keys::Names(names) };
+        // Rows have other numbers now: each may be one that a worker refused.
+        let absent = self.absent.iter().map(|absent| Absent { refused: absent.refused, known: Vec::new() }).collect();
+        Self { keys, rows, absent, ..self.clone() }
+    }
+
     /// True if the rows are all keys there are.
     pub fn is_exact(&self) -> bool {
         self.refused.is_empty() && !self.misses
