@@ -102,6 +102,8 @@ fn engine(input: &Arc<Input>, statistics: Statistics) -> (f64, f64, Counts) {
         rules: visulate::tally::Rules::default(),
         statistics,
         clock,
+        filters: Vec::new(),
+        filter_limit: 32,
     })
     .unwrap();
     let before = worker_cpu();

@@ -11,9 +11,10 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use naive::Naive;
 use visulate::merger::tables::Tables;
 use visulate::replay::{Input, load};
+use visulate::tally::link::Wanted;
 use visulate::tally::reuse::{Sampler, Samples};
 use visulate::tally::table::Seed;
-use visulate::tally::{Band, Caps, Dimension, Increment, Part, Shard};
+use visulate::tally::{Band, Caps, Dimension, Filter, Increment, Part, Shard};
 use visulate::wire::format::Formats;
 use visulate::wire::line::{Line, LineFormats, Lines};
 use visulate::wire::plan::{Fields, Number, Text};
@@ -93,23 +94,40 @@ fn tally(c: &mut Criterion) {
     let input = input();
     let mut group = c.benchmark_group("tally");
     group.throughput(Throughput::Elements(ENTRIES));
-    group.bench_function("decode and count", |b| {
-        let caps = Caps::new(256 << 20, 1);
-        let (mut shard, mut formats) = (Shard::new(0, &caps, &Seed::default()), Formats::default());
-        let node = shard.node(b"edge-01.example.net", "127.0.0.1");
-        let (mut part, mut tick) = (Part::default(), 0);
-        b.iter(|| {
-            for body in segments(&input) {
-                let segment = Segment::parse(body).unwrap();
-                let format = formats.of(&segment).unwrap();
-                shard.segment(&segment, &format, node, 1_795_460_600_000);
-            }
-            tick += 1;
-            part.clear();
-            shard.hand_over(&mut part, tick, true);
-            assert_eq!((part.entries.requests, part.total.all_bytes()), (ENTRIES, 215_790_922));
+    for filters in [0, 1, 8] {
+        let name = if filters == 0 { String::new() } else { format!(", {filters} filters") };
+        group.bench_function(format!("decode and count{name}"), |b| {
+            let caps = Caps::new(256 << 20, 1);
+            let (mut shard, mut formats) = (Shard::new(0, &caps, &Seed::default()), Formats::default());
+            let node = shard.node(b"edge-01.example.net", "127.0.0.1");
+            // Each takes a part of the traffic.
+            let lists = [
+                "status:404",
+                "method:POST",
+                "network:127.0.0.0/12",
+                "result:TCP_HIT,status:200",
+                "status:200",
+                "method:HEAD",
+                "status:503,status:500",
+                "client:127.0.0.1",
+            ];
+            let filter = |(id, list): (u64, &&str)| Wanted { id, filter: Filter::parse_list(list).unwrap().into() };
+            let wanted: Vec<Wanted> = (0..).zip(&lists[..filters]).map(filter).collect();
+            shard.set_filters(&wanted, 1_795_460_600_000);
+            let (mut part, mut tick) = (Part::default(), 0);
+            b.iter(|| {
+                for body in segments(&input) {
+                    let segment = Segment::parse(body).unwrap();
+                    let format = formats.of(&segment).unwrap();
+                    shard.segment(&segment, &format, node, 1_795_460_600_000);
+                }
+                tick += 1;
+                part.clear();
+                shard.hand_over(&mut part, tick, true);
+                assert_eq!((part.entries.requests, part.total.all_bytes()), (ENTRIES, 215_790_922));
+            });
         });
-    });
+    }
     group.bench_function("the naive reference", |b| {
         b.iter(|| {
             let mut naive = Naive::default();

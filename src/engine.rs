@@ -10,7 +10,7 @@ use crate::merger::{self, Merger};
 use crate::secret::Secret;
 use crate::source::{self, Reader, Source};
 use crate::tally::door::Door;
-use crate::tally::{Caps, Rules, Statistics, table::Seed};
+use crate::tally::{Caps, Filter, Rules, Statistics, table::Seed};
 
 /// How long stopping waits for connections that go on sending.
 const DRAIN: Duration = Duration::from_secs(2);
@@ -40,6 +40,10 @@ pub struct Config {
     pub statistics: Statistics,
     /// The engine's clock.
     pub clock: Clock,
+    /// Filters that are kept from the start.
+    pub filters: Vec<Filter>,
+    /// Most live filters.
+    pub filter_limit: usize,
 }
 
 /// A running engine, without its page.
@@ -68,6 +72,8 @@ impl Engine {
             clock: config.clock.clone(),
             statistics: config.statistics,
             door: door.clone(),
+            filters: config.filters,
+            filter_limit: config.filter_limit,
         })?;
         let source = Source::spawn(source::Config {
             listeners: config.collation,

@@ -149,6 +149,31 @@ fn the_rate_says_how_many_are_kept() {
 }
 
 #[test]
+fn a_filter_takes_records_by_their_fields() {
+    let path = common::own().join("ats-8.1-collation-rich.bin.zst");
+    let (program, _) = fed(&[], &["--rate", "1000"], &path);
+    let all = program.json("/api/v1/entries?limit=1000")["entries"].as_array().unwrap().clone();
+    assert!(all.len() > 100);
+    let text = |entry: &Value, symbol: &str| entry["fields"][symbol].to_string().trim_matches('"').to_owned();
+    for (kind, symbol) in [("status", "pssc"), ("client", "chi"), ("result", "crc"), ("method", "cqhm")] {
+        let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+        all.iter().for_each(|entry| *counts.entry(text(entry, symbol)).or_default() += 1);
+        for (value, count) in counts {
+            let answer = program.json(&format!("/api/v1/entries?limit=1000&filter={kind}:{value}"));
+            assert_eq!(answer["kept"], count, "{kind}:{value}");
+            assert!(answer["since"].is_f64() || answer["since"].is_u64());
+            assert!(answer["entries"].as_array().unwrap().iter().all(|entry| text(entry, symbol) == value));
+        }
+    }
+    let node = all[0]["node"].as_str().unwrap();
+    assert_eq!(program.json(&format!("/api/v1/entries?limit=1000&filter=node:{node}"))["kept"], all.len());
+    let both = program.json("/api/v1/entries?limit=1000&filter=status:200&filter=status:404&filter=method:GET");
+    let of_both =
+        all.iter().filter(|entry| matches!(&*text(entry, "pssc"), "200" | "404") && text(entry, "cqhm") == "GET");
+    assert_eq!(both["kept"], of_both.count());
+}
+
+#[test]
 fn with_masked_clients_no_record_is_kept() {
     let path = common::own().join("ats-8.1-collation-rich.bin.zst");
     let (program, summary) = fed(&["--mask-clients", "24/48"], &[], &path);

@@ -37,6 +37,8 @@ fn engine(secret: &[u8], clock: Clock) -> (Engine, SocketAddr) {
         rules: visulate::tally::Rules::default(),
         statistics: visulate::tally::Statistics::All,
         clock,
+        filters: Vec::new(),
+        filter_limit: 32,
     })
     .unwrap();
     let address = engine.addresses()[0];

@@ -55,6 +55,8 @@ impl Tailing {
             statistics: visulate::tally::Statistics::All,
             memory: 256 << 20,
             clock: Clock::wall(),
+            filters: Vec::new(),
+            filter_limit: 32,
         })
         .unwrap();
         Self { folder, engine }

@@ -20,7 +20,7 @@ use crate::secret::{FindError, Secret, SecretArgs};
 use crate::source::tail::{Local, Tails, TextLogs};
 use crate::source::{self, Choice, Reader};
 use crate::system;
-use crate::tally::{self, HostFrom, Mask, Rules};
+use crate::tally::{self, Dimension, Filter, HostFrom, Mask, Rules};
 use crate::wire::line::LineFormats;
 use crate::wire::template;
 use crate::zone;
@@ -112,6 +112,16 @@ pub struct ServeArgs {
     /// or kept [default: 32/128]
     #[arg(long, value_name = "V4/V6")]
     pub mask_clients: Option<Mask>,
+
+    /// What to count apart from the start, besides all: KIND:VALUE, several with a comma between; values of one kind are or, kinds are and.
+    /// Kinds are client, network, site, host, url, user, server, status, result, route, method, type, extension, scheme, node, format; a
+    /// comma within a value is \x2c. Repeatable: each is a filter of its own
+    #[arg(long, value_name = "KIND:VALUE[,…]")]
+    pub filter: Vec<String>,
+
+    /// Most filters that are counted at once, those of --filter and those that pages open [default: 32]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=256))]
+    pub max_filters: Option<u32>,
 
     /// How many nodes should be there: those never seen are counted as missing
     #[arg(long, value_name = "N")]
@@ -241,6 +251,8 @@ impl ServeArgs {
             host_from: self.host_from.or(other.host_from),
             count_log: list(self.count_log, other.count_log),
             mask_clients: self.mask_clients.or(other.mask_clients),
+            filter: list(self.filter, other.filter),
+            max_filters: self.max_filters.or(other.max_filters),
             expect_nodes: self.expect_nodes.or(other.expect_nodes),
             max_segment: self.max_segment.or(other.max_segment),
             max_connections: self.max_connections.or(other.max_connections),
@@ -274,6 +286,22 @@ impl ServeArgs {
             mask: self.mask_clients,
             logs: self.count_log.clone().into(),
         }
+    }
+
+    fn filters(&self) -> Result<Vec<Filter>, Failure> {
+        let statistics = self.statistics.map_or_else(tally::Statistics::default, Into::into);
+        let filters = self.filter.iter().map(|list| {
+            let wrong = |reason: &str, allowed: &[String]| {
+                Failure::usage(format!("--filter {list}: {reason}; what works: {}", allowed.join(", ")))
+            };
+            let filter = Filter::parse_list(list).map_err(|error| wrong(&error.reason, &error.allowed))?;
+            if statistics == tally::Statistics::Base && !filter.is_of_base() {
+                let base = Dimension::BASE.map(|dimension| dimension.name().to_owned());
+                return Err(wrong("--statistics base does not keep that kind", &base));
+            }
+            Ok(filter)
+        });
+        filters.collect()
     }
 
     fn page_limits(&self) -> page::Limits {
@@ -401,7 +429,7 @@ pub fn start(args: &ServeArgs, clock: Clock) -> Result<Running, Failure> {
         page_exposed: exposed(&http_at),
         reader: reader.describe(),
         expect_nodes: args.expect_nodes.unwrap_or(0),
-        masks_clients: args.rules().mask.is_some(),
+        rules: args.rules(),
     };
     if info.default_secret_exposed {
         tracing::warn!(
@@ -423,6 +451,8 @@ pub fn start(args: &ServeArgs, clock: Clock) -> Result<Running, Failure> {
         rules: args.rules(),
         statistics: args.statistics.map_or_else(tally::Statistics::default, Into::into),
         clock,
+        filters: args.filters()?,
+        filter_limit: args.max_filters.map_or(crate::merger::filters::LIMIT, |most| most as usize),
     })
     .map_err(|error| Failure::failed(format!("the engine can't start: {error}")))?;
     let ready = Arc::new(AtomicBool::new(false));

@@ -5,16 +5,20 @@ use std::sync::{Arc, mpsc};
 
 use tokio::sync::{oneshot, watch};
 
+use super::filters::{Full, Opened, Viewer};
 use super::{Large, Snapshot, Table, windows};
 use crate::tally::records::Pool;
 use crate::tally::windowed::KeySeries;
-use crate::tally::{Dimension, Part, Period};
+use crate::tally::{Counts, Dimension, Filter, Part, Period};
 
 /// What can be asked of the merger.
 #[derive(Debug)]
 pub enum Command {
-    /// A large dimension as of the last full tick; for a small one nothing useful.
-    Want(Dimension, oneshot::Sender<Arc<Large>>),
+    /// A large dimension as of the last full tick, of all entries or of a filter; for a small one nothing useful. No answer comes if the
+    /// filter has gone.
+    Want(Dimension, Option<u64>, oneshot::Sender<Arc<Large>>),
+    /// Make a filter live. When the answer comes, the newest snapshot has it.
+    Open(Arc<Filter>, oneshot::Sender<Result<Viewer, Full>>),
     /// The records that are kept.
     Records(oneshot::Sender<Pool>),
     /// Tick now, and answer with the tick's number once its snapshot is published (a driven clock).
@@ -54,7 +58,12 @@ impl Whole {
     /// The table of a window or an interval; `None` if it isn't kept.
     pub fn table(&self, period: impl Into<Period>) -> Option<Arc<Table>> {
         match self {
-            Self::Small(dimension, snapshot) => windows::table(snapshot, *dimension, period.into()),
+            Self::Small(dimension, snapshot) => {
+                let table = windows::table(snapshot, *dimension, period.into())?;
+                // A filter's tables know all nodes, also those that it took nothing of.
+                let is_whole = snapshot.filter.is_none() || !table.rows.iter().any(Counts::is_empty);
+                Some(if is_whole { table } else { Arc::new(table.without_empty()) })
+            }
             Self::Large(dimension, large) => large.table(*dimension, period),
         }
     }
@@ -122,7 +131,18 @@ impl Handle {
             return Ok(large.clone());
         }
         let (reply, answer) = oneshot::channel();
-        self.command(Command::Want(dimension, reply))?;
+        self.command(Command::Want(dimension, snapshot.filter, reply))?;
+        answer.await.map_err(|_| Stopped)
+    }
+
+    /// Makes a filter live, if it isn't, until the answer is dropped and ten minutes more. The newest snapshot has it.
+    ///
+    /// # Errors
+    ///
+    /// [`Stopped`] if the merger has ended; [`Full`] if there is no room for it.
+    pub async fn open(&self, filter: Arc<Filter>) -> Result<Result<Viewer, Full>, Stopped> {
+        let (reply, answer) = oneshot::channel();
+        self.command(Command::Open(filter, reply))?;
         answer.await.map_err(|_| Stopped)
     }
 
@@ -146,10 +166,11 @@ impl Handle {
         self.commands.send(command).map_err(|_| Stopped)
     }
 
-    /// Makes every full tick's snapshot carry the table of a dimension, until the answer is dropped.
-    pub fn watch(&self, dimension: Dimension) -> Watch {
-        self.watched[dimension.counted() as usize].fetch_add(1, Ordering::Relaxed);
-        Watch { watched: self.watched.clone(), dimension: dimension.counted() }
+    /// Makes every full tick's snapshot carry the table of a dimension, of a filter or of all entries, until the answer is dropped.
+    pub fn watch(&self, dimension: Dimension, filter: Option<&Opened>) -> Watch {
+        let watched = filter.map_or(&self.watched, Opened::watched);
+        watched[dimension.counted() as usize].fetch_add(1, Ordering::Relaxed);
+        Watch { watched: watched.clone(), dimension: dimension.counted() }
     }
 }
 

@@ -3,6 +3,7 @@
 //! A thread of its own, which nobody waits for. Views and answers are made from its snapshots elsewhere.
 
 mod derived;
+pub mod filters;
 pub mod handle;
 pub mod large;
 mod nodes;
@@ -12,6 +13,7 @@ pub mod snapshot;
 pub mod tables;
 pub mod windows;
 
+pub use filters::{Filtered, Viewer};
 pub use handle::{Command, Handle, Stopped, Watch, Whole};
 pub use large::Large;
 pub use run::{Config, Merger};

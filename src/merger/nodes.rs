@@ -8,7 +8,8 @@ use super::snapshot::{Node, NodeState};
 use super::tables::Tables;
 use crate::tally::logs::{self, Log};
 use crate::tally::part::NodeUpdate;
-use crate::tally::{Dimension, Rejected};
+use crate::tally::table::REFUSED;
+use crate::tally::{Counts, Dimension, Rejected};
 
 /// Above this lag a node is lagging: Traffic Server itself buffers 5 to 10 s.
 const LAGGING_MS: i64 = 12_000;
@@ -84,6 +85,17 @@ impl Nodes {
         nodes.sort_by(|a, b| (&a.name, &a.address).cmp(&(&b.name, &b.address)));
         nodes
     }
+}
+
+/// All nodes with what a filter took of them: numbers and counts are those of its tables. One that it took nothing of has a number that
+/// no row has.
+pub fn of_filter(nodes: &[Arc<Node>], all: &Tables, filtered: &Tables) -> Vec<Arc<Node>> {
+    let of_filter = |node: &Arc<Node>| {
+        let row = filtered.find(Dimension::Node, all.key(Dimension::Node, node.id));
+        let counts = row.map_or_else(Counts::default, |row| filtered.counts(Dimension::Node, row));
+        Arc::new(Node { id: row.unwrap_or(REFUSED), counts, ..Node::clone(node) })
+    };
+    nodes.iter().map(of_filter).collect()
 }
 
 fn add_new<T: Clone + PartialEq>(known: &mut Vec<T>, more: &[T]) {

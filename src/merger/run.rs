@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
+use super::filters::{Filters, Making, Stand, Viewer};
 use super::handle::{Command, Handle, Watched};
 use super::nodes::Nodes;
 use super::snapshot::{LastRefused, Memory, Snapshot};
@@ -23,7 +24,7 @@ use crate::tally::rejected::Amount;
 use crate::tally::reuse::Reuse;
 use crate::tally::rollup::{Rollup, Values};
 use crate::tally::table::{REFUSED, Seed};
-use crate::tally::{Caps, Cause, Counts, Dimension, Entries, Measure, Part, Rejected, Statistics};
+use crate::tally::{Caps, Cause, Counts, Dimension, Entries, Filter, Measure, Part, Rejected, Statistics, filter};
 
 /// Time between ticks.
 pub const TICK: Duration = Duration::from_millis(250);
@@ -58,6 +59,10 @@ pub struct Config {
     pub statistics: Statistics,
     /// What happens at the door.
     pub door: Arc<Door>,
+    /// Filters that are kept as long as the engine runs, from its start.
+    pub filters: Vec<Filter>,
+    /// Most live filters.
+    pub filter_limit: usize,
 }
 
 /// The running merger.
@@ -87,7 +92,16 @@ impl Merger {
         let (publish, snapshots) = watch::channel(first);
         let watched: Watched = Arc::new([const { AtomicU32::new(0) }; Dimension::COUNT]);
         let handle = Handle::new(snapshots, commands, watched.clone());
+        let making = Making {
+            limit: config.filter_limit,
+            caps: filter::caps(&config.caps),
+            workers: config.workers,
+            seed: config.seed.clone(),
+            is_timed: config.statistics == Statistics::All,
+            share: filter::share(config.memory),
+        };
         let mut run = Run {
+            filters: Filters::new(making),
             tables: Tables::new(&config.caps, config.workers, &config.seed, now, config.statistics == Statistics::All),
             rollup: (config.statistics == Statistics::All)
                 .then(|| Rollup::new(config.caps.precision, config.caps.combinations)),
@@ -109,6 +123,11 @@ impl Merger {
             watched,
             config,
         };
+        for filter in std::mem::take(&mut run.config.filters) {
+            run.filters.open(Arc::new(filter), true, now, 0).map_err(io::Error::other)?;
+        }
+        // Workers find it when they start.
+        run.ask();
         run.publish(true);
         let thread = std::thread::Builder::new().name("merger".into()).spawn(move || run.run())?;
         Ok((Self { handle, thread }, links))
@@ -128,14 +147,41 @@ impl Merger {
     }
 }
 
+/// Sums of all parts.
 #[derive(Clone, Copy, Debug, Default)]
-struct Sums {
-    total: Counts,
-    entries: Entries,
-    stream_bytes: u64,
-    rejected: Rejected,
-    ahead: u64,
-    late: u64,
+pub(super) struct Sums {
+    pub total: Counts,
+    pub entries: Entries,
+    pub stream_bytes: u64,
+    pub rejected: Rejected,
+    pub ahead: u64,
+    pub late: u64,
+}
+
+impl Sums {
+    pub fn add(&mut self, part: &Part) {
+        self.total.merge(&part.total);
+        self.entries.merge(&part.entries);
+        self.stream_bytes += part.stream_bytes;
+        self.rejected.merge(&part.rejected);
+        self.ahead += part.ahead;
+        self.late += part.late;
+    }
+}
+
+/// Adds the slots of a part, whose rows `tables` know already.
+pub(super) fn roll_up(rollup: &mut Rollup, tables: &Tables, part: &Part, now: u64) {
+    let row = |dimension, row: Option<u32>| row.map(|row| tables.row(dimension, part.worker, row).unwrap_or(REFUSED));
+    for slot in &part.slots {
+        let values = |combination: &Combination| Values {
+            result: combination.result,
+            status: combination.status,
+            route: combination.route,
+            method: row(Dimension::Method, combination.method),
+            content_type: row(Dimension::Type, combination.content_type),
+        };
+        rollup.add(slot, now, values, |node| tables.row(Dimension::Node, part.worker, node));
+    }
 }
 
 /// How busy one worker is.
@@ -170,6 +216,7 @@ impl Busy {
 
 struct Run {
     config: Config,
+    filters: Filters,
     tables: Tables,
     rollup: Option<Rollup>,
     reuse: Option<Reuse>,
@@ -212,6 +259,10 @@ impl Run {
                     self.tick(true, PATIENCE);
                     return;
                 }
+                Ok(Command::Open(filter, reply)) => {
+                    // Whoever asked may have gone.
+                    let _ = reply.send(self.open(filter));
+                }
                 Ok(command) => self.handle(command),
                 Err(mpsc::RecvTimeoutError::Timeout) => {
                     if !self.config.clock.is_driven() {
@@ -228,13 +279,59 @@ impl Run {
     fn handle(&mut self, command: Command) {
         match command {
             Command::Part(part) => self.pending.push(part),
-            Command::Want(dimension, reply) => {
+            Command::Want(dimension, None, reply) => {
                 // Whoever asked may have gone.
                 let _ = reply.send(self.tables.large(dimension).unwrap_or_default());
             }
             Command::Records(reply) => drop(reply.send(self.records.pool())),
+            Command::Want(dimension, Some(filter), reply) => {
+                if let Some(large) = self.filters.large(filter, dimension) {
+                    let _ = reply.send(large);
+                }
+            }
             // They came in the middle of a tick: their turn comes after it.
-            Command::Drive { .. } | Command::Stop => self.later.push_back(command),
+            Command::Drive { .. } | Command::Stop | Command::Open(..) => self.later.push_back(command),
+        }
+    }
+
+    /// Makes a filter live, and publishes it as of the last tick: nothing is counted for it yet.
+    fn open(&mut self, filter: Arc<Filter>) -> Result<Viewer, super::filters::Full> {
+        let last = self.publish.borrow().clone();
+        if let Some(filtered) = last.of_filter(&filter) {
+            return self.filters.open(filtered.opened.filter.clone(), false, last.as_of, self.full_tick);
+        }
+        let now = self.config.clock.now();
+        let viewer = self.filters.open(filter, false, now, self.full_tick)?;
+        self.ask();
+        let live = self.filters.wanted();
+        let mut filters = last.filters.clone();
+        filters.retain(|filtered| live.iter().any(|wanted| wanted.id == filtered.opened.id));
+        let stand = Stand {
+            tick: last.tick,
+            full_tick: last.full_tick,
+            full: last.full,
+            now: last.as_of,
+            tables: &self.tables,
+            nodes: &last.nodes,
+            complete_to: last.complete_to,
+        };
+        // The others stay as they were at that tick.
+        filters.extend(self.filters.newest(&stand));
+        let has_room_for_filters = self.filters.has_room();
+        self.publish.send_replace(Arc::new(Snapshot { filters, has_room_for_filters, ..Snapshot::clone(&last) }));
+        Ok(viewer)
+    }
+
+    /// Asks all workers for what they have at this tick, and tells them what to count.
+    fn ask(&self) {
+        let request = TickRequest {
+            tick: self.tick,
+            full_tick: self.full_tick,
+            sample_below: self.reuse.as_ref().map_or(0, Reuse::threshold),
+            filters: self.filters.wanted(),
+        };
+        for far in &self.fars {
+            far.ask(request.clone());
         }
     }
 
@@ -244,10 +341,7 @@ impl Run {
         if full {
             self.full_tick = self.tick;
         }
-        let sample_below = self.reuse.as_ref().map_or(0, Reuse::threshold);
-        for far in &self.fars {
-            far.ask(TickRequest { tick: self.tick, full_tick: self.full_tick, sample_below });
-        }
+        self.ask();
         let deadline = Instant::now() + patience;
         while self.pending.iter().filter(|part| part.tick == self.tick).count() < self.fars.len() {
             match self.received.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
@@ -265,6 +359,7 @@ impl Run {
         let full = full || self.pending.iter().any(|part| part.full);
         if full {
             self.tables.advance(now, &self.sums.total);
+            self.filters.advance(now);
         }
         for part in std::mem::take(&mut self.pending) {
             self.add(&part, now, instant);
@@ -290,6 +385,18 @@ impl Run {
         let mut rejected = self.sums.rejected;
         rejected.add(Cause::Limit, &Amount { connections: self.config.door.limited(), ..Amount::default() });
         let last_refused = self.config.door.last_refused();
+        let complete_to = windows::complete_to(&nodes, now);
+        let stand = Stand {
+            tick: self.tick,
+            full_tick: self.full_tick,
+            full,
+            now,
+            tables: &self.tables,
+            nodes: &nodes,
+            complete_to,
+        };
+        let filters = self.filters.tick(&stand);
+        let has_room_for_filters = self.filters.has_room();
         self.publish.send_replace(Arc::new(Snapshot {
             tick: self.tick,
             full,
@@ -304,7 +411,10 @@ impl Run {
             late: self.sums.late,
             accepted: self.config.door.accepted(),
             last_refused: last_refused.map(|last| LastRefused { at: last.at, peer: last.peer, cause: last.cause }),
-            complete_to: windows::complete_to(&nodes, now),
+            complete_to,
+            filters,
+            has_room_for_filters,
+            filter: None,
             nodes,
             history: self.rollup.as_ref().map(Rollup::history),
             reuse: self.reuse.as_ref().map(|reuse| reuse.curve(now)),
@@ -316,6 +426,7 @@ impl Run {
                     ("history", self.rollup.as_ref().map_or(0, Rollup::bytes) as u64),
                     ("sample", self.reuse.as_ref().map_or(0, Reuse::bytes) as u64),
                     ("records", self.records.bytes() as u64),
+                    ("filters", self.filters.bytes()),
                     ("snapshot", copies),
                 ],
                 cap: self.config.memory,
@@ -328,30 +439,14 @@ impl Run {
     }
 
     fn add(&mut self, part: &Part, now: u64, instant: Instant) {
-        self.sums.total.merge(&part.total);
-        self.sums.entries.merge(&part.entries);
-        self.sums.stream_bytes += part.stream_bytes;
-        self.sums.rejected.merge(&part.rejected);
-        self.sums.ahead += part.ahead;
-        self.sums.late += part.late;
+        self.sums.add(part);
+        self.filters.add(&part.filters, now);
         self.tables.add(part);
         if let Some(reuse) = &mut self.reuse {
             reuse.add(&part.samples);
         }
         if let Some(rollup) = &mut self.rollup {
-            let row = |dimension, row: Option<u32>| {
-                row.map(|row| self.tables.row(dimension, part.worker, row).unwrap_or(REFUSED))
-            };
-            for slot in &part.slots {
-                let values = |combination: &Combination| Values {
-                    result: combination.result,
-                    status: combination.status,
-                    route: combination.route,
-                    method: row(Dimension::Method, combination.method),
-                    content_type: row(Dimension::Type, combination.content_type),
-                };
-                rollup.add(slot, now, values, |node| self.tables.row(Dimension::Node, part.worker, node));
-            }
+            roll_up(rollup, &self.tables, part, now);
         }
         let node = |row| self.tables.row(Dimension::Node, part.worker, row);
         self.records.add(&part.taken, part.total.all_requests(), part.total.measure(Measure::Errors), now, node);
@@ -382,6 +477,8 @@ mod tests {
             clock,
             statistics: Statistics::All,
             door: Arc::new(Door::default()),
+            filters: Vec::new(),
+            filter_limit: 32,
         };
         let (merger, mut links) = Merger::spawn(config).unwrap();
         let mut link = links.remove(0);

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::filters::Filtered;
 use super::large::Large;
 use super::quality::Quality;
 use crate::tally::dimension::split;
@@ -9,7 +10,7 @@ use crate::tally::logs::{self, Log};
 use crate::tally::reuse::Curve;
 use crate::tally::rollup::History;
 use crate::tally::windowed::Loss;
-use crate::tally::{Counts, Dimension, Entries, Measure, Names, Period, Rejected, Window};
+use crate::tally::{Counts, Dimension, Entries, Filter, Measure, Names, Period, Rejected, Window};
 
 /// The state of everything at one tick. Times are milliseconds since the epoch by the engine's clock.
 #[derive(Clone, Debug, Default)]
@@ -58,9 +59,20 @@ pub struct Snapshot {
     pub tables: [Option<Arc<Table>>; Dimension::COUNT],
     /// By [`Dimension`], large ones as of the last full tick, if they are watched.
     pub large: [Option<Arc<Large>>; Dimension::COUNT],
+    /// Live filters, each with a snapshot of its own.
+    pub filters: Vec<Arc<Filtered>>,
+    /// True if another filter could be opened.
+    pub has_room_for_filters: bool,
+    /// The filter whose snapshot it is, by number; `None`: it is of all entries.
+    pub filter: Option<u64>,
 }
 
 impl Snapshot {
+    /// The snapshot of a filter, if it is live.
+    pub fn of_filter(&self, filter: &Filter) -> Option<&Arc<Filtered>> {
+        self.filters.iter().find(|filtered| *filtered.opened.filter == *filter)
+    }
+
     /// The table of that small dimension since the start, where this snapshot has it.
     pub fn table(&self, dimension: Dimension) -> Option<&Arc<Table>> {
         self.tables[dimension as usize].as_ref()
@@ -238,6 +250,20 @@ impl Table {
     /// True if it has no row.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
+    }
+
+    /// The same without rows that counted nothing.
+    pub fn without_empty(&self) -> Self {
+        let (Keys::Names(all) | Keys::Pairs(all)) = &self.keys;
+        let (mut names, mut rows) = (Names::default(), Vec::new());
+        for (row, counts) in (0..).zip(&self.rows).filter(|(_, counts)| !counts.is_empty()) {
+            names.push(all.name(row));
+            rows.push(*counts);
+        }
+        let keys = if matches!(self.keys, Keys::Pairs(_)) { Keys::Pairs(names) } else { Keys::Names(names) };
+        // Rows have other numbers now: each may be one that a worker refused.
+        let absent = self.absent.iter().map(|absent| Absent { refused: absent.refused, known: Vec::new() }).collect();
+        Self { keys, rows, absent, ..self.clone() }
     }
 
     /// True if the rows are all keys there are.

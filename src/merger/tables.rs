@@ -206,6 +206,14 @@ impl Tables {
         (row != REFUSED).then_some(row)
     }
 
+    /// The merger's row of a key of a small dimension.
+    pub fn find(&self, dimension: Dimension, key: &[u8]) -> Option<u32> {
+        let Merged { seed, index, names, .. } = &self.tables[dimension as usize];
+        let mut hasher = seed.build_hasher();
+        hasher.write(key);
+        index.find(hasher.finish(), |&row| names.name(row) == key).copied()
+    }
+
     /// Key of a row of a dimension that is keyed by names.
     pub fn key(&self, dimension: Dimension, row: u32) -> &[u8] {
         self.tables[dimension as usize].names.name(row)

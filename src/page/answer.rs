@@ -136,9 +136,13 @@ impl From<Refusal> for Response<Body> {
         #[derive(Serialize)]
         struct Shown<'a> {
             error: &'a str,
+            /// Since when it is counted: not at all.
+            #[serde(skip_serializing_if = "Option::is_none")]
+            since: Option<Option<f64>>,
             allowed: &'a [String],
         }
-        let shown = Shown { error: &refusal.error, allowed: &refusal.allowed };
+        let since = (refusal.status == StatusCode::CONFLICT).then_some(None);
+        let shown = Shown { error: &refusal.error, since, allowed: &refusal.allowed };
         let body = serde_json::to_vec(&shown).expect("texts are JSON");
         let mut response = answer(refusal.status, "application/json", None, body);
         if let Some((name, value)) = refusal.header {

@@ -10,16 +10,17 @@ use super::State;
 use super::answer::{self, Body, Refusal};
 use super::guard::shortened;
 use super::json_changes::Limits;
+use super::json_entries::Wish;
 use super::meters::Limit;
 use super::query::{self, Query};
+use super::scope::{self, Place, Scope, stamped};
 use super::sheet::{self, Sheet};
 use super::{json, json_changes, json_entries, json_health, json_nodes, json_reuse, json_time};
-use crate::merger::{Snapshot, Stopped, Whole, windows};
+use crate::merger::{Snapshot, Stopped, Table, Whole, windows};
 use crate::tally::records::Order;
 use crate::tally::rollup::POINTS_MAX;
-use crate::tally::{Dimension, Period, Window};
-use crate::view::Key;
-use crate::view::matrix::Tables;
+use crate::tally::{Dimension, Filter, Period, Window};
+use crate::view::{Key, kept, matrix::Tables};
 
 /// The paths that work.
 pub const PATHS: [&str; 15] = [
@@ -102,32 +103,42 @@ pub async fn answer(state: &Arc<State>, path: &str, question: Question<'_>) -> R
     let form = |sheet: Sheet| if question.is_for_csv { Form::Csv(sheet) } else { Form::Json };
     match path {
         "/api/v1/summary" => {
-            let snapshot = state.handle.snapshot();
-            let period = period(&Query::parse(query, &[])?, kept(&snapshot), &snapshot)?;
+            let query = Query::parse(query, &[])?;
             let expected = state.info.expect_nodes;
-            computed(state, 0, Form::Json, move || json::summary(&snapshot, period, expected)).await
+            match scope::place(state, &query)? {
+                Place::Live(Scope { snapshot, since }) => {
+                    let period = period(&query, kept_windows(&snapshot), &snapshot)?;
+                    let make = move || json::summary(&snapshot, period, expected);
+                    computed(state, 0, Form::Json, stamped(since, make)).await
+                }
+                Place::Kept(filter) => {
+                    let snapshot = state.handle.snapshot();
+                    let period = period(&query, kept_windows(&snapshot), &snapshot)?;
+                    kept_summary(state, &filter, period).await
+                }
+            }
         }
         "/api/v1/top" => {
             let query = Query::parse(query, &["dimension", "measure", "limit", "offset"])?;
             let (dimension, measure) = (query.dimension()?, query.measure()?);
             let limit = query.number("limit", 1, MOST_ROWS, 100)?;
             let offset = query.number("offset", 0, u32::MAX as usize, 0)?;
-            let (whole, period) = in_period(state, dimension, &query).await?;
+            let (made, period, since) = in_period(state, dimension, &query).await?;
             // No more rows than there are keys since the start.
             let keys = usize::try_from(state.handle.snapshot().keys[dimension as usize].0).unwrap_or(limit);
             let rows = limit.min(keys.saturating_sub(offset));
             let make = move || {
-                let before = whole.table_before(period);
-                whole.table(period).map(|table| json::top(&table, before.as_deref(), measure, offset, limit))
+                let before = made.table_before(period);
+                made.table(period).map(|table| json::top(&table, before.as_deref(), measure, offset, limit))
             };
-            computed(state, rows, form(Sheet::top(dimension)), make).await
+            computed(state, rows, form(Sheet::top(dimension)), stamped(since, make)).await
         }
         "/api/v1/rank" => {
             let query = Query::parse(query, &["dimension", "measure"])?;
             let (dimension, measure) = (query.dimension()?, query.measure()?);
-            let (whole, period) = in_period(state, dimension, &query).await?;
-            let make = move || whole.table(period).map(|table| json::ranks(&table, measure));
-            computed(state, 0, form(Sheet::rank()), make).await
+            let (made, period, since) = in_period(state, dimension, &query).await?;
+            let make = move || made.table(period).map(|table| json::ranks(&table, measure));
+            computed(state, 0, form(Sheet::rank()), stamped(since, make)).await
         }
         "/api/v1/matrix" => {
             let query = Query::parse(query, &["rows", "columns", "measure", "n"])?;
@@ -135,56 +146,63 @@ pub async fn answer(state: &Arc<State>, path: &str, question: Question<'_>) -> R
             query.only("columns", Dimension::Client.name())?;
             let measure = query.measure()?;
             let size = query.number("n", 1, MOST_CELLS_A_SIDE, 20)?;
-            let snapshot = state.handle.snapshot();
-            let period = period(&query, kept(&snapshot), &snapshot)?;
-            let [sites, clients, pairs] = of_one_tick(state).await?;
-            computed(state, size * size, form(Sheet::matrix()), move || {
+            let ([sites, clients, pairs], period, since) = of_one_tick(state, &query).await?;
+            let make = move || {
                 let (sites, clients, pairs) = (sites.table(period)?, clients.table(period)?, pairs.table(period)?);
                 let tables = Tables { sites: &sites, clients: &clients, pairs: &pairs };
                 Some(json::matrix(&tables, measure, size))
-            })
-            .await
+            };
+            computed(state, size * size, form(Sheet::matrix()), stamped(since, make)).await
         }
         "/api/v1/series" => {
-            let snapshot = state.handle.snapshot();
             let query = Query::parse(query, &["dimension", "key"])?;
-            let windows = timed(&snapshot)?;
+            timed(&state.handle.snapshot())?;
             if query.text("dimension").is_some() || query.text("key").is_some() {
                 let dimension = query.dimension()?;
                 let (key, raw) = query.key(dimension)?;
-                let (whole, period) = in_period(state, dimension, &query).await?;
+                let Scope { snapshot, since } = scope::live(state, &query)?;
+                let (made, period, _) = in_period(state, dimension, &query).await?;
+                let Made::Whole(whole) = made else { return Err(scope::only_live(state, &query)) };
                 return answered(state, POINTS_MAX, form(Sheet::series()), move || {
                     let Some(series) = whole.series(&raw, period) else { return Ok(None) };
                     if !series.is_known {
                         return Err(unknown_key(dimension, &key));
                     }
-                    Ok(Some(json_time::key_series(&snapshot, &whole, (dimension, &key), &series, period)))
+                    let make =
+                        move || Some(json_time::key_series(&snapshot, &whole, (dimension, &key), &series, period));
+                    Ok(stamped(since, make)())
                 })
                 .await;
             }
-            let period = period(&query, windows, &snapshot)?;
-            computed(state, POINTS_MAX, form(Sheet::series()), move || json_time::series(&snapshot, period)).await
+            let Scope { snapshot, since } = scope::live(state, &query)?;
+            let period = period(&query, timed(&snapshot)?, &snapshot)?;
+            let make = move || json_time::series(&snapshot, period);
+            computed(state, POINTS_MAX, form(Sheet::series()), stamped(since, make)).await
         }
         "/api/v1/histogram" => {
-            let snapshot = state.handle.snapshot();
             let query = Query::parse(query, &["of", "dimension", "key"])?;
-            let period = period(&query, timed(&snapshot)?, &snapshot)?;
+            timed(&state.handle.snapshot())?;
             let of = json_time::Of::by_name(query.text("of").unwrap_or("time_ms"))
                 .map_err(|text| Refusal::bad(text, json_time::Of::NAMES))?;
+            let Scope { snapshot, since } = scope::live(state, &query)?;
+            let period = period(&query, timed(&snapshot)?, &snapshot)?;
             if query.text("dimension").is_some() || query.text("key").is_some() {
                 query.key(query.dimension()?)?;
-                let text = "distributions are kept of all requests only; leave out dimension and key, or ask for the key's series: \
-                            it has time_ms / timed, the mean time, and bytes / requests";
+                let text = "distributions are kept of all requests and of live filters; leave out dimension and key, open a filter of the \
+                            key, or ask for the key's series: it has time_ms / timed, the mean time, and bytes / requests";
                 let refusal = Refusal::new(StatusCode::CONFLICT, text);
                 return Err(Refusal { allowed: vec!["/api/v1/series?dimension=…&key=…".into()], ..refusal });
             }
-            computed(state, 0, form(Sheet::histogram()), move || json_time::histogram(&snapshot, period, of)).await
+            let make = move || json_time::histogram(&snapshot, period, of);
+            computed(state, 0, form(Sheet::histogram()), stamped(since, make)).await
         }
         "/api/v1/nodes" => {
-            let snapshot = state.handle.snapshot();
-            let period = period(&Query::parse(query, &[])?, kept(&snapshot), &snapshot)?;
+            let query = Query::parse(query, &[])?;
+            let Scope { snapshot, since } = scope::live(state, &query)?;
+            let period = period(&query, kept_windows(&snapshot), &snapshot)?;
             let rows = snapshot.nodes.len();
-            computed(state, rows, form(Sheet::nodes()), move || json_nodes::nodes(&snapshot, period)).await
+            let make = move || json_nodes::nodes(&snapshot, period);
+            computed(state, rows, form(Sheet::nodes()), stamped(since, make)).await
         }
         "/api/v1/entries" => {
             let snapshot = state.handle.snapshot();
@@ -196,12 +214,13 @@ pub async fn answer(state: &Arc<State>, path: &str, question: Question<'_>) -> R
                     .ok_or_else(|| Refusal::bad(format!("there is no order \"{}\"", shortened(name)), allowed))
             })?;
             let limit = query.number("limit", 1, MOST_ENTRIES, 100)?;
-            if state.info.masks_clients {
+            if state.info.rules.mask.is_some() {
                 let text = "no records are kept with --mask-clients: an entry as it came has its client's address";
                 return Err(Refusal::bad(text, PATHS));
             }
+            let wish = Wish { period, order, limit, filter: query.filter().cloned(), rules: state.info.rules.clone() };
             let (pool, zone) = (state.handle.records().await?, state.zone.clone());
-            let make = move || json_entries::entries(&snapshot, period, &pool, order, limit, &zone);
+            let make = move || json_entries::entries(&snapshot, &pool, &wish, &zone);
             computed(state, limit * ENTRY_ROWS, form(Sheet::entries()), make).await
         }
         "/api/v1/openapi.json" => {
@@ -210,7 +229,7 @@ pub async fn answer(state: &Arc<State>, path: &str, question: Question<'_>) -> R
         }
         "/api/v1/miss-ratio" => {
             let snapshot = state.handle.snapshot();
-            Query::parse(query, &[])?.window(&[Window::Total])?;
+            Query::parse(query, &[])?.unfiltered()?.window(&[Window::Total])?;
             if snapshot.reuse.is_none() {
                 return Err(Refusal::bad("URLs are not sampled with --statistics base", PATHS));
             }
@@ -218,7 +237,7 @@ pub async fn answer(state: &Arc<State>, path: &str, question: Question<'_>) -> R
         }
         "/api/v1/changes" => changes(state, query, form(Sheet::changes())).await,
         "/api/v1/newcomers" => {
-            let query = Query::parse(query, &["dimension", "measure", "floor", "factor", "limit"])?;
+            let query = Query::parse(query, &["dimension", "measure", "floor", "factor", "limit"])?.unfiltered()?;
             let (dimension, measure) = (query.dimension()?, query.measure()?);
             let limits = Limits {
                 floor: query.number("floor", 1, u32::MAX as usize, 10)? as u64,
@@ -227,7 +246,7 @@ pub async fn answer(state: &Arc<State>, path: &str, question: Question<'_>) -> R
             };
             timed(&state.handle.snapshot())?;
             query.window(&[Window::Minute])?;
-            let (whole, _) = in_period(state, dimension, &Query::parse(None, &[])?).await?;
+            let (whole, _) = whole_in_period(state, dimension, &Query::parse(None, &[])?).await?;
             let make = move || {
                 let [minute, hour, ever] =
                     [Window::Minute, Window::Hour, Window::Total].map(|window| whole.table(window));
@@ -236,21 +255,23 @@ pub async fn answer(state: &Arc<State>, path: &str, question: Question<'_>) -> R
             computed(state, limits.rows.min(1000), form(Sheet::newcomers()), make).await
         }
         "/api/v1/origins" => {
-            let query = Query::parse(query, &["limit"])?;
+            let query = Query::parse(query, &["limit"])?.unfiltered()?;
             let limit = query.number("limit", 1, MOST_ROWS, 100)?;
             timed(&state.handle.snapshot())?;
-            let (whole, period) = in_period(state, Dimension::Server, &query).await?;
+            let (whole, period) = whole_in_period(state, Dimension::Server, &query).await?;
             let make = move || Some(json_health::origins(&*whole.table(period)?, &*whole.table(Window::Hour)?, limit));
             computed(state, limit.min(1000), form(Sheet::origins()), make).await
         }
         "/api/v1/skew" => {
-            let (whole, period) = in_period(state, Dimension::Node, &Query::parse(query, &[])?).await?;
+            let (whole, period) =
+                whole_in_period(state, Dimension::Node, &Query::parse(query, &[])?.unfiltered()?).await?;
             let make = move || whole.table(period).map(|nodes| json_health::skew(&nodes));
             computed(state, 0, form(Sheet::skew()), make).await
         }
         "/api/v1/cache" => {
             let snapshot = state.handle.snapshot();
-            let (whole, period) = in_period(state, Dimension::Result, &Query::parse(query, &[])?).await?;
+            let (whole, period) =
+                whole_in_period(state, Dimension::Result, &Query::parse(query, &[])?.unfiltered()?).await?;
             let make = move || whole.table(period).map(|results| json_health::cache(&snapshot, &results));
             computed(state, 0, Form::Json, make).await
         }
@@ -265,7 +286,7 @@ async fn changes(state: &Arc<State>, query: Option<&str>, form: Form) -> Result<
     /// There is nothing before the start; the first is what is meant where none is given.
     const WINDOWS: [Window; 4] = [Window::TenMinutes, Window::Minute, Window::Hour, Window::Day];
 
-    let query = Query::parse(query, &["dimension", "measure", "limit"])?;
+    let query = Query::parse(query, &["dimension", "measure", "limit"])?.unfiltered()?;
     let snapshot = state.handle.snapshot();
     timed(&snapshot)?;
     let period = period(&query, &WINDOWS, &snapshot)?;
@@ -292,7 +313,7 @@ async fn changes(state: &Arc<State>, query: Option<&str>, form: Form) -> Result<
 }
 
 /// The windows that are kept.
-fn kept(snapshot: &Snapshot) -> &'static [Window] {
+fn kept_windows(snapshot: &Snapshot) -> &'static [Window] {
     if snapshot.history.is_some() { &Window::ALL } else { &[Window::Total] }
 }
 
@@ -324,28 +345,126 @@ fn unknown_key(dimension: Dimension, key: &Key) -> Refusal {
     Refusal::new(StatusCode::NOT_FOUND, text)
 }
 
-/// A dimension, and the window or interval that is asked for.
-async fn in_period(state: &Arc<State>, dimension: Dimension, query: &Query) -> Result<(Whole, Period), Refusal> {
-    let snapshot = state.handle.snapshot();
-    let period = period(query, kept(&snapshot), &snapshot)?;
+/// What tables are made of.
+enum Made {
+    /// A dimension in all windows.
+    Whole(Whole),
+    /// A table of one window or interval, for a filter, from kept ones.
+    Kept(Arc<Table>),
+}
+
+impl Made {
+    fn table(&self, period: Period) -> Option<Arc<Table>> {
+        match self {
+            Self::Whole(whole) => whole.table(period),
+            Self::Kept(table) => Some(table.clone()),
+        }
+    }
+
+    /// Of the time of equal length before, where that is known.
+    fn table_before(&self, period: Period) -> Option<Arc<Table>> {
+        match self {
+            Self::Whole(whole) => whole.table_before(period),
+            Self::Kept(_) => None,
+        }
+    }
+
+    fn tick(&self) -> u64 {
+        match self {
+            Self::Whole(whole) => whole.tick(),
+            Self::Kept(table) => table.tick,
+        }
+    }
+}
+
+/// A dimension, the window or interval that is asked for, and since when its filter counts.
+async fn in_period(
+    state: &Arc<State>,
+    dimension: Dimension,
+    query: &Query,
+) -> Result<(Made, Period, Option<u64>), Refusal> {
+    let snapshot = asked_of(state, query)?;
+    let period = period(query, kept_windows(&snapshot), &snapshot)?;
     if snapshot.history.is_none() && !Dimension::BASE.contains(&dimension) {
         let text = format!("dimension {} is not kept with --statistics base", dimension.name());
         return Err(Refusal::bad(text, Dimension::BASE.map(Dimension::name)));
     }
-    Ok((state.handle.dimension(dimension, &snapshot).await?, period))
+    let (made, since) = made(state, dimension, query, period).await?;
+    Ok((made, period, since))
+}
+
+/// The same where nothing is asked of a filter.
+async fn whole_in_period(state: &Arc<State>, dimension: Dimension, query: &Query) -> Result<(Whole, Period), Refusal> {
+    match in_period(state, dimension, query).await? {
+        (Made::Whole(whole), period, _) => Ok((whole, period)),
+        (Made::Kept(_), ..) => Err(scope::only_live(state, query)),
+    }
+}
+
+/// The snapshot whose windows and intervals are meant: of a live filter, or of all entries.
+fn asked_of(state: &State, query: &Query) -> Result<Arc<Snapshot>, Refusal> {
+    Ok(match scope::place(state, query)? {
+        Place::Live(scope) => scope.snapshot,
+        Place::Kept(_) => state.handle.snapshot(),
+    })
+}
+
+/// A dimension of all entries or of those that a filter takes, and since when that counts.
+async fn made(
+    state: &Arc<State>,
+    dimension: Dimension,
+    query: &Query,
+    period: Period,
+) -> Result<(Made, Option<u64>), Refusal> {
+    match (scope::place(state, query)?, query.filter()) {
+        (Place::Live(Scope { snapshot, since }), filter) => {
+            match (state.handle.dimension(dimension, &snapshot).await, filter) {
+                (Ok(whole), _) => Ok((Made::Whole(whole), since)),
+                // It has gone just now; or all ends.
+                (Err(Stopped), Some(filter)) if state.handle.snapshot().of_filter(filter).is_none() => {
+                    Err(scope::not_live(state, filter))
+                }
+                (Err(stopped), _) => Err(stopped.into()),
+            }
+        }
+        (Place::Kept(filter), _) => {
+            let table = scope::kept_table(state, &filter, dimension, period).await?;
+            let since = table.covered.from;
+            Ok((Made::Kept(table), Some(since)))
+        }
+    }
 }
 
 /// Sites, clients and their pairs, of the same tick: a tick may pass between two questions.
-async fn of_one_tick(state: &Arc<State>) -> Result<[Whole; 3], Stopped> {
+async fn of_one_tick(state: &Arc<State>, query: &Query) -> Result<([Made; 3], Period, Option<u64>), Refusal> {
+    let snapshot = asked_of(state, query)?;
+    let period = period(query, kept_windows(&snapshot), &snapshot)?;
     loop {
-        let snapshot = state.handle.snapshot();
-        let sites = state.handle.dimension(Dimension::Site, &snapshot).await?;
-        let clients = state.handle.dimension(Dimension::Client, &snapshot).await?;
-        let pairs = state.handle.dimension(Dimension::ClientSite, &snapshot).await?;
+        let (sites, since) = made(state, Dimension::Site, query, period).await?;
+        let (clients, _) = made(state, Dimension::Client, query, period).await?;
+        let (pairs, _) = made(state, Dimension::ClientSite, query, period).await?;
         if sites.tick() == clients.tick() && clients.tick() == pairs.tick() {
-            return Ok([sites, clients, pairs]);
+            return Ok(([sites, clients, pairs], period, since));
         }
     }
+}
+
+/// The summary of a filter from kept tables.
+async fn kept_summary(state: &Arc<State>, filter: &Filter, period: Period) -> Result<Response<Body>, Refusal> {
+    let Some(kind) = kept::kind(filter) else { return Err(scope::not_live(state, filter)) };
+    let table = scope::kept_table(state, filter, kind, period).await?;
+    let since_start = scope::kept_table(state, filter, kind, Window::Total).await?;
+    let mut others = Vec::new();
+    for dimension in json::UNIQUES {
+        if kept::source(kind, dimension).is_some()
+            && let Ok(other) = scope::kept_table(state, filter, dimension, period).await
+        {
+            others.push(other);
+        }
+    }
+    let (snapshot, expected, since) = (state.handle.snapshot(), state.info.expect_nodes, Some(table.covered.from));
+    let make = move || Some(json::summary_of(&snapshot, &table, &since_start, &others, expected));
+    computed(state, 0, Form::Json, stamped(since, make)).await
 }
 
 /// Makes an answer of about so many rows on the blocking pool, at most two at once.

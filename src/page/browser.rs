@@ -23,7 +23,7 @@ use super::State;
 use super::hub::{CannotOpen, Lease};
 use super::meters::{Browsing, Limit};
 use super::stream::{self, Control, Refused};
-use crate::tally::Window;
+use crate::tally::{Filter, Window};
 
 /// How often a browser is asked whether it is there.
 const PING: Duration = Duration::from_secs(15);
@@ -196,14 +196,14 @@ impl Browser {
                 self.drop_view(view);
                 Flow::Continue(())
             }
-            Ok(Control::Subscribe { view, wanted }) => match self.open(view, wanted).await {
+            Ok(Control::Subscribe { view, wanted, filter }) => match self.open(view, wanted, filter).await {
                 Ok(lease) => {
-                    let stream = lease.stream();
+                    let (stream, since) = (lease.stream(), lease.since());
                     let (snapshot, deltas) = lease.join();
                     self.drop_view(view);
                     self.views.insert(view, lease.clone());
                     self.feeds.insert(stream, Feed { lease, deltas });
-                    self.text(stream::accepted(view, stream)).await?;
+                    self.text(stream::accepted(view, stream, since)).await?;
                     self.binary(&snapshot).await
                 }
                 Err(refused) => {
@@ -218,6 +218,7 @@ impl Browser {
         &mut self,
         view: u16,
         wanted: Result<crate::view::Subscription, Refused>,
+        filter: Option<Filter>,
     ) -> Result<Arc<Lease>, Refused> {
         let subscription = wanted?;
         let most = self.state.limits.views;
@@ -228,7 +229,7 @@ impl Browser {
         }
         let state = &self.state;
         let opened = tokio::select! {
-            opened = state.hub.open(subscription) => opened,
+            opened = state.hub.open(subscription, filter.map(Arc::new)) => opened,
             () = state.closed() => Err(CannotOpen::Stopped),
         };
         let allowed = |error| if error == CannotOpen::NoWindows { vec![Window::Total.name()] } else { vec![] };

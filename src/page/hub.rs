@@ -13,7 +13,9 @@ use tokio::task::JoinSet;
 
 use super::lookout::{Found, Lookout};
 use super::meters::{Limit, Meters};
-use crate::merger::{self, Handle, Snapshot, Stopped};
+use crate::merger::filters::Full;
+use crate::merger::{self, Handle, Snapshot, Stopped, Viewer};
+use crate::tally::Filter;
 use crate::view::{Info, Scene, Shown, Subscription, View};
 
 /// Messages that a browser may lag behind before it is resynchronised.
@@ -32,11 +34,14 @@ pub struct Hub {
     info: Arc<Info>,
     meters: Arc<Meters>,
     work: Arc<Semaphore>,
-    channels: Mutex<HashMap<Subscription, Entry>>,
+    channels: Mutex<HashMap<Wanted, Entry>>,
     streams: AtomicU64,
     published: watch::Sender<u64>,
     lookout: Lookout,
 }
+
+/// What is shown, and of which entries: two that are equal share one view.
+type Wanted = (Subscription, Option<Arc<Filter>>);
 
 #[derive(Debug)]
 struct Entry {
@@ -48,6 +53,8 @@ struct Entry {
 #[derive(Debug)]
 struct Channel {
     subscription: Subscription,
+    /// Keeps the filter live.
+    filter: Option<Viewer>,
     stream: u64,
     /// Held while the next message is computed.
     view: Arc<tokio::sync::Mutex<View>>,
@@ -77,6 +84,9 @@ pub enum CannotOpen {
     /// Too many different views.
     #[error("the limit streams ({STREAMS} different views) is reached; show something that is shown already")]
     Streams,
+    /// Too many filters.
+    #[error(transparent)]
+    Filters(Full),
 }
 
 impl Hub {
@@ -149,6 +159,14 @@ impl Hub {
     }
 
     async fn advance(&self, channel: &Arc<Channel>, snapshot: Arc<Snapshot>) -> Result<(), Stopped> {
+        let snapshot = match &channel.filter {
+            None => snapshot,
+            Some(viewer) => match snapshot.of_filter(&viewer.opened().filter) {
+                Some(filtered) => filtered.snapshot.clone(),
+                // It was opened after that tick.
+                None => return Ok(()),
+            },
+        };
         let mut view = channel.view.clone().lock_owned().await;
         let mut wholes = Vec::new();
         for dimension in channel.subscription.dimensions() {
@@ -179,24 +197,41 @@ impl Hub {
     /// # Errors
     ///
     /// If the engine stops, or too many views are open.
-    pub async fn open(self: &Arc<Self>, subscription: Subscription) -> Result<Lease, CannotOpen> {
-        if subscription.needs_statistics() && self.handle.snapshot().history.is_none() {
+    pub async fn open(
+        self: &Arc<Self>,
+        subscription: Subscription,
+        filter: Option<Arc<Filter>>,
+    ) -> Result<Lease, CannotOpen> {
+        let needs_statistics =
+            subscription.needs_statistics() || filter.as_ref().is_some_and(|filter| !filter.is_of_base());
+        if needs_statistics && self.handle.snapshot().history.is_none() {
             return Err(CannotOpen::NoWindows);
         }
-        let lease = self.lease(subscription)?;
+        let viewer = match filter {
+            None => None,
+            Some(filter) => match self.handle.open(filter).await.map_err(|Stopped| CannotOpen::Stopped)? {
+                Ok(viewer) => Some(viewer),
+                Err(full) => {
+                    self.meters.reached(Limit::Filters);
+                    return Err(CannotOpen::Filters(full));
+                }
+            },
+        };
+        let lease = self.lease(subscription, viewer)?;
         if locked(&lease.channel.newest).shown.stand.seq == 0 {
             self.advance(&lease.channel, self.handle.snapshot()).await.map_err(|Stopped| CannotOpen::Stopped)?;
         }
         Ok(lease)
     }
 
-    fn lease(self: &Arc<Self>, subscription: Subscription) -> Result<Lease, CannotOpen> {
+    fn lease(self: &Arc<Self>, subscription: Subscription, filter: Option<Viewer>) -> Result<Lease, CannotOpen> {
+        let wanted = (subscription, filter.as_ref().map(|viewer| viewer.opened().filter.clone()));
         let mut channels = locked(&self.channels);
-        if channels.len() >= STREAMS && !channels.contains_key(&subscription) {
+        if channels.len() >= STREAMS && !channels.contains_key(&wanted) {
             self.meters.reached(Limit::Streams);
             return Err(CannotOpen::Streams);
         }
-        let entry = channels.entry(subscription).or_insert_with(|| {
+        let entry = channels.entry(wanted).or_insert_with(|| {
             let stream = self.streams.fetch_add(1, Ordering::Relaxed);
             let view = View::new(stream, subscription, self.info.clone());
             Entry {
@@ -209,8 +244,9 @@ impl Hub {
                     _watches: subscription
                         .dimensions()
                         .into_iter()
-                        .map(|dimension| self.handle.watch(dimension))
+                        .map(|dimension| self.handle.watch(dimension, filter.as_ref().map(|viewer| &**viewer.opened())))
                         .collect(),
+                    filter,
                 }),
                 leases: 0,
             }
@@ -242,6 +278,13 @@ impl Lease {
         self.channel.stream
     }
 
+    /// Since when the filter counts, Unix seconds; `None` without one.
+    pub fn since(&self) -> Option<f64> {
+        let viewer = self.channel.filter.as_ref()?;
+        let snapshot = self.hub.handle.snapshot();
+        snapshot.of_filter(&viewer.opened().filter).map(|filtered| filtered.snapshot.started as f64 / 1000.0)
+    }
+
     /// The newest snapshot, and all messages after it.
     pub fn join(&self) -> (Bytes, broadcast::Receiver<Bytes>) {
         let mut newest = locked(&self.channel.newest);
@@ -255,11 +298,13 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
+        let Channel { subscription, filter, .. } = &*self.channel;
+        let wanted = (*subscription, filter.as_ref().map(|viewer| viewer.opened().filter.clone()));
         let mut channels = locked(&self.hub.channels);
-        if let Some(entry) = channels.get_mut(&self.channel.subscription) {
+        if let Some(entry) = channels.get_mut(&wanted) {
             entry.leases -= 1;
             if entry.leases == 0 {
-                channels.remove(&self.channel.subscription);
+                channels.remove(&wanted);
             }
         }
     }

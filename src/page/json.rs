@@ -1,6 +1,7 @@
 //! The shapes of answers (design/api.md 4).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -157,8 +158,20 @@ pub(super) fn bytes(answer: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(answer).expect("answers hold nothing that JSON lacks")
 }
 
-/// `/api/v1/summary`, where the operator expects so many nodes.
-pub fn summary(snapshot: &Snapshot, period: Period, nodes_expected: u32) -> Option<Vec<u8>> {
+/// What a summary tells beside all requests.
+#[derive(Debug)]
+struct Feed<'a> {
+    /// How the engine is fed.
+    snapshot: &'a Snapshot,
+    nodes_expected: u32,
+    entries: Entries,
+    rejected: ByCause,
+    ahead: u64,
+    late: u64,
+    uniques: BTreeMap<&'static str, KeyCount>,
+}
+
+fn shown_summary(moment: Moment, total: &Counts, feed: Feed<'_>) -> Vec<u8> {
     #[derive(Serialize)]
     struct EntryCounts {
         received: u64,
@@ -179,6 +192,21 @@ pub fn summary(snapshot: &Snapshot, period: Period, nodes_expected: u32) -> Opti
         late: u64,
         uniques: BTreeMap<&'static str, KeyCount>,
     }
+    bytes(&Summary {
+        moment,
+        numbers: total.into(),
+        nodes_connected: feed.snapshot.nodes.iter().filter(|node| node.connections > 0).count(),
+        nodes_expected: feed.nodes_expected,
+        entries: EntryCounts { received: feed.entries.received(), parts: feed.entries },
+        rejected: feed.rejected,
+        ahead: feed.ahead,
+        late: feed.late,
+        uniques: feed.uniques,
+    })
+}
+
+/// `/api/v1/summary`, where the operator expects so many nodes.
+pub fn summary(snapshot: &Snapshot, period: Period, nodes_expected: u32) -> Option<Vec<u8>> {
     let (total, covered) = windows::total(snapshot, period)?;
     let mut uniques: BTreeMap<_, _> =
         UNIQUES.iter().map(|&dimension| (dimension.name(), KeyCount::in_all(snapshot, dimension))).collect();
@@ -186,17 +214,36 @@ pub fn summary(snapshot: &Snapshot, period: Period, nodes_expected: u32) -> Opti
         let clients = history.clients(Some(span)).map(|(count, exact)| KeyCount { count, exact });
         uniques = clients.into_iter().map(|count| (Dimension::Client.name(), count)).collect();
     }
-    Some(bytes(&Summary {
-        moment: Moment::new(snapshot.as_of, &covered, snapshot.tick),
-        numbers: (&total).into(),
-        nodes_connected: snapshot.nodes.iter().filter(|node| node.connections > 0).count(),
+    let feed = Feed {
+        snapshot,
         nodes_expected,
-        entries: EntryCounts { received: snapshot.entries.received(), parts: snapshot.entries },
+        entries: snapshot.entries,
         rejected: by_cause(&snapshot.rejected),
         ahead: snapshot.ahead,
         late: snapshot.late,
         uniques,
-    }))
+    };
+    Some(shown_summary(Moment::new(snapshot.as_of, &covered, snapshot.tick), &total, feed))
+}
+
+/// The same of kept rows: `table` has the total, `since_start` that of all time, `others` the keys that are counted.
+pub fn summary_of(
+    snapshot: &Snapshot,
+    table: &Table,
+    since_start: &Table,
+    others: &[Arc<Table>],
+    nodes_expected: u32,
+) -> Vec<u8> {
+    let feed = Feed {
+        snapshot,
+        nodes_expected,
+        entries: Entries { requests: since_start.total.all_requests(), ..Entries::default() },
+        rejected: by_cause(&Rejected::default()),
+        ahead: 0,
+        late: 0,
+        uniques: others.iter().map(|table| (table.dimension.name(), KeyCount::of(table))).collect(),
+    };
+    shown_summary(Moment::of(table), &table.total, feed)
 }
 
 /// `/api/v1/top`: rows and others add up to the total. With the table of the time before, rows have the rank that they had then.
@@ -305,7 +352,7 @@ pub fn matrix(tables: &Tables<'_>, measure: Measure, size: usize) -> Vec<u8> {
 }
 
 /// The dimensions whose keys the summary counts.
-const UNIQUES: [Dimension; 3] = [Dimension::Client, Dimension::Site, Dimension::Host];
+pub const UNIQUES: [Dimension; 3] = [Dimension::Client, Dimension::Site, Dimension::Host];
 
 #[cfg(test)]
 mod tests {

@@ -19,12 +19,21 @@ pub enum Limit {
     Streams,
     /// Memory of large answers.
     Answers,
+    /// Live filters.
+    Filters,
 }
 
 impl Limit {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 6] =
-        [Self::HttpConnections, Self::Browsers, Self::Views, Self::Message, Self::Streams, Self::Answers];
+    pub const ALL: [Self; 7] = [
+        Self::HttpConnections,
+        Self::Browsers,
+        Self::Views,
+        Self::Message,
+        Self::Streams,
+        Self::Answers,
+        Self::Filters,
+    ];
 
     /// Its name in answers and metrics.
     pub fn name(self) -> &'static str {
@@ -35,6 +44,7 @@ impl Limit {
             Self::Message => "websocket_message",
             Self::Streams => "streams",
             Self::Answers => "answers",
+            Self::Filters => "filters",
         }
     }
 }

@@ -20,6 +20,7 @@ mod lookout;
 mod meters;
 mod metrics;
 mod query;
+mod scope;
 mod server;
 mod sheet;
 pub mod stream;

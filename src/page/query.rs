@@ -2,24 +2,25 @@
 
 use super::answer::Refusal;
 use super::guard::shortened;
-use crate::tally::{Dimension, Measure, Period, Window};
+use crate::tally::{Dimension, Filter, Measure, Period, Window};
 use crate::view::{Key, key};
 
 /// The parameters of one request.
 #[derive(Debug)]
 pub struct Query {
     given: Vec<(&'static str, String)>,
+    filter: Option<Filter>,
 }
 
 impl Query {
-    /// Parses `query`, which may hold the parameters `known`, besides `window`, `from` and `to`. `filter`, which no answer has yet, is
-    /// refused with a text of its own.
+    /// Parses `query`, which may hold the parameters `known`, besides `window`, `from` and `to`, and `filter` any number of times.
     ///
     /// # Errors
     ///
     /// 400, if a parameter is unknown, there twice, not decodable or not kept.
     pub fn parse(query: Option<&str>, known: &[&'static str]) -> Result<Self, Refusal> {
         let mut given: Vec<(&'static str, String)> = Vec::new();
+        let mut filters = Vec::new();
         for part in query.unwrap_or("").split('&').filter(|part| !part.is_empty()) {
             let (name, value) = part.split_once('=').unwrap_or((part, ""));
             let (Some(name), Some(value)) = (decoded(name), decoded(value)) else {
@@ -29,7 +30,8 @@ impl Query {
                 ));
             };
             if name == "filter" {
-                return Err(Refusal::bad("filters are not kept by this version; leave out filter=", NOTHING));
+                filters.push(value);
+                continue;
             }
             let all = known.iter().chain(&["window", "from", "to"]);
             let Some(name) = all.clone().find(|known| **known == name) else {
@@ -40,7 +42,25 @@ impl Query {
             }
             given.push((name, value));
         }
-        Ok(Self { given })
+        let filter = Filter::parse(filters.iter().map(String::as_str));
+        Ok(Self { given, filter: filter.map_err(|error| Refusal::bad(error.reason, error.allowed))? })
+    }
+
+    /// The filter, if one is given.
+    pub fn filter(&self) -> Option<&Filter> {
+        self.filter.as_ref()
+    }
+
+    /// Checks that no filter is given.
+    ///
+    /// # Errors
+    ///
+    /// 400, if one is.
+    pub fn unfiltered(self) -> Result<Self, Refusal> {
+        match self.filter {
+            None => Ok(self),
+            Some(_) => Err(Refusal::bad("this path is about all entries; leave out filter=", NOTHING)),
+        }
     }
 
     /// The window, which must be among those that are kept; the first of them where none is given.
@@ -260,6 +280,16 @@ mod tests {
     }
 
     #[test]
+    fn filters_are_one_whatever_their_order() {
+        let filter = |query| Query::parse(Some(query), &[]).unwrap().filter().cloned();
+        let one = filter("filter=site:a%5Cxff&window=1h&filter=status:200&filter=status:404");
+        assert_eq!(one, filter("filter=status:404&filter=site:a%5CxFF&filter=status:200&filter=status:200"));
+        assert_eq!(one.unwrap().to_string(), "site:a\\xff,status:404,status:200");
+        assert_eq!(filter("window=1h"), None);
+        assert_eq!(Query::parse(Some("filter=site:a"), &[]).unwrap().unfiltered().unwrap_err().status, 400);
+    }
+
+    #[test]
     fn what_is_not_understood_is_refused_with_what_is() {
         let known = ["dimension", "measure", "limit"];
         for (query, error, allowed) in [
@@ -268,7 +298,9 @@ mod tests {
             ("limit=%zz", "percent-encoded", ""),
             ("limit=%f", "percent-encoded", ""),
             ("limit=%ff", "percent-encoded", ""),
-            ("filter=site:a", "filters", ""),
+            ("filter=site", "not KIND:VALUE", "client:…"),
+            ("filter=status:200&filter=sites:a", "no filter kind \"sites\"", "client"),
+            ("filter=status:x", "no value", "200"),
         ] {
             let refusal = Query::parse(Some(query), &known).unwrap_err();
             assert_eq!(refusal.status, 400);
@@ -336,8 +368,9 @@ mod tests {
 
     #[test]
     fn keys_are_of_their_dimension() {
-        let key =
-            |dimension, text: &str| Query { given: vec![("key", text.into())] }.key(dimension).map(|(_, raw)| raw);
+        let key = |dimension, text: &str| {
+            Query { given: vec![("key", text.into())], filter: None }.key(dimension).map(|(_, raw)| raw)
+        };
         assert_eq!(key(Dimension::Site, "a.example"), Ok(b"a.example".to_vec()));
         assert_eq!(key(Dimension::Status, "503"), Ok(503_i64.to_le_bytes().to_vec()));
         assert_eq!(key(Dimension::SiteStatus, "[\"a\",\"200\"]").unwrap()[..3], [1, 0, b'a']);

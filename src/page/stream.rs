@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::guard::shortened;
-use crate::tally::{Dimension, Measure, Window};
+use crate::tally::{Dimension, Filter, Measure, Window};
 use crate::view::{Info, Subscription};
 
 /// The protocol's number.
@@ -28,6 +28,8 @@ pub enum Control {
         view: u16,
         /// What to show, or why it can't be.
         wanted: Result<Subscription, Refused>,
+        /// Of which entries; `None`: of all.
+        filter: Option<Filter>,
     },
     /// Show it no more.
     Drop {
@@ -69,7 +71,13 @@ impl Control {
                 .ok_or("view must be a number from 0 to 65535")
         };
         match (message.get("subscribe"), message.get("drop")) {
-            (Some(fields), None) => Ok(Self::Subscribe { view: view(fields)?, wanted: subscription(fields) }),
+            (Some(fields), None) => {
+                let (wanted, filter) = match (subscription(fields), filter(fields)) {
+                    (Ok(wanted), Ok(filter)) => (Ok(wanted), filter),
+                    (Err(refused), _) | (_, Err(refused)) => (Err(refused), None),
+                };
+                Ok(Self::Subscribe { view: view(fields)?, wanted, filter })
+            }
             (None, Some(fields)) => Ok(Self::Drop { view: view(fields)? }),
             _ => Err("a message is either {\"subscribe\": {…}} or {\"drop\": {…}}".to_owned()),
         }
@@ -88,11 +96,6 @@ fn subscription(fields: &Value) -> Result<Subscription, Refused> {
         return Err(Refused::new(reason, KINDS));
     }
     let window = window(fields)?;
-    match fields.get("filters") {
-        None | Some(Value::Null) => {}
-        Some(Value::Array(filters)) if filters.is_empty() => {}
-        Some(_) => return Err(Refused::new("filters are not kept", [""; 0])),
-    }
     let measure = measure(fields)?;
     match kind {
         "series" => Ok(Subscription::Series { window }),
@@ -115,6 +118,19 @@ fn subscription(fields: &Value) -> Result<Subscription, Refused> {
             }
         }
     }
+}
+
+/// What of it to show; the status is of the engine, whatever the filter.
+fn filter(fields: &Value) -> Result<Option<Filter>, Refused> {
+    let refused = || Refused::new("filters must be a list of texts kind:value", [""; 0]);
+    let texts = match fields.get("filters") {
+        None | Some(Value::Null) => return Ok(None),
+        _ if fields.get("kind").and_then(Value::as_str) == Some("status") => return Ok(None),
+        Some(Value::Array(filters)) => filters.iter().map(|text| text.as_str().ok_or_else(refused)),
+        Some(_) => return Err(refused()),
+    };
+    let texts = texts.collect::<Result<Vec<_>, _>>()?;
+    Filter::parse(texts).map_err(|error| Refused::new(error.reason, error.allowed))
 }
 
 fn window(fields: &Value) -> Result<Window, Refused> {
@@ -193,9 +209,12 @@ pub fn hello(info: &Info, now: u64) -> String {
     })
 }
 
-/// That a view is shown by a stream.
-pub fn accepted(view: u16, stream: u64) -> String {
-    json(&serde_json::json!({ "view": view, "stream": stream }))
+/// That a view is shown by a stream; with filters, since when they count (Unix seconds).
+pub fn accepted(view: u16, stream: u64, since: Option<f64>) -> String {
+    match since {
+        None => json(&serde_json::json!({ "view": view, "stream": stream })),
+        Some(since) => json(&serde_json::json!({ "view": view, "stream": stream, "since": since })),
+    }
 }
 
 /// That a view is not shown.
@@ -219,7 +238,7 @@ mod tests {
 
     fn wanted(fields: &str) -> Result<Subscription, Refused> {
         match Control::parse(&format!(r#"{{"subscribe": {{"view": 3, {fields}}}}}"#)) {
-            Ok(Control::Subscribe { view: 3, wanted }) => wanted,
+            Ok(Control::Subscribe { view: 3, wanted, .. }) => wanted,
             other => panic!("{other:?}"),
         }
     }
@@ -246,6 +265,27 @@ mod tests {
             wanted(r#""kind": "matrix", "dimension": "client,site""#),
             Ok(Subscription::Matrix { measure: Measure::Requests, window: Window::Total, size: 20 })
         );
+    }
+
+    #[test]
+    fn filters_are_of_all_kinds_but_the_status() {
+        let filter = |kind: &str| {
+            let text = format!(r#"{{"subscribe": {{"view": 3, {kind}, "filters": ["status:404", "site:a"]}}}}"#);
+            match Control::parse(&text) {
+                Ok(Control::Subscribe { wanted: Ok(_), filter, .. }) => filter,
+                other => panic!("{other:?}"),
+            }
+        };
+        let expected = Filter::parse(["site:a", "status:404"]).unwrap();
+        for kind in [
+            r#""kind": "table", "dimension": "site""#,
+            r#""kind": "rank", "dimension": "site""#,
+            r#""kind": "matrix", "dimension": "client,site""#,
+            r#""kind": "series""#,
+        ] {
+            assert_eq!(filter(kind), expected);
+        }
+        assert_eq!(filter(r#""kind": "status""#), None);
     }
 
     #[test]
@@ -279,7 +319,10 @@ mod tests {
             (r#""kind": "table", "dimension": "site", "rows": 201"#, "rows", "1 to 200"),
             (r#""kind": "table", "dimension": "site", "first": 0"#, "first", "1 to 4294967295"),
             (r#""kind": "table", "dimension": "site", "rows": 1.5"#, "rows", "1 to 200"),
-            (r#""kind": "rank", "dimension": "site", "filters": ["site:a"]"#, "filters", ""),
+            (r#""kind": "rank", "dimension": "site", "filters": "site:a""#, "filters", ""),
+            (r#""kind": "rank", "dimension": "site", "filters": [7]"#, "filters", ""),
+            (r#""kind": "series", "filters": ["sites:a"]"#, "no filter kind \"sites\"", "client"),
+            (r#""kind": "matrix", "dimension": "client,site", "filters": ["status:x"]"#, "\"x\" is no value", "200"),
         ] {
             let refused = wanted(fields).unwrap_err();
             assert!(refused.reason.contains(reason), "{fields}: {refused:?}");
@@ -318,7 +361,9 @@ mod tests {
             r#"{"hello":{"version":"0.1.0","protocol":1,"start":"5f1c","now":1795460493.123,"kinds":["status","table","rank","matrix","series","changes"],"name":"edge-eu"}}"#
         );
         let value = |text: String| -> Value { serde_json::from_str(&text).unwrap() };
-        assert_eq!(value(accepted(3, 17)), serde_json::json!({"view": 3, "stream": 17}));
+        assert_eq!(value(accepted(3, 17, None)), serde_json::json!({"view": 3, "stream": 17}));
+        let filtered = serde_json::json!({"view": 3, "stream": 17, "since": 1.5});
+        assert_eq!(value(accepted(3, 17, Some(1.5))), filtered);
         assert_eq!(
             value(refused(3, &Refused::new("no", ["total"]))),
             serde_json::json!({"view": 3, "refused": "no", "allowed": ["total"]})

@@ -19,7 +19,7 @@ use super::tail::TextLogs;
 use super::{Limits, Stage};
 use crate::clock::Clock;
 use crate::secret::Secret;
-use crate::tally::link::Link;
+use crate::tally::link::{Link, Wanted};
 use crate::tally::rejected::Amount;
 use crate::tally::table::Seed;
 use crate::tally::{Caps, Cause, Rules, Shard, Statistics};
@@ -173,11 +173,13 @@ async fn work<S: Socket>(setup: Setup) {
         stopping: stopping.clone(),
         waiting: RefCell::default(),
     });
+    // Those from the start take all that comes.
+    worker.set_filters(&link.newest().filters);
     let mut connections = JoinSet::new();
     // Real time, whatever the engine's clock: a driven clock may stand still.
     let (every, mut swept) = (sweep_every(&limits), Instant::now());
     // Ticks that this worker has answered, and full ones.
-    let mut answered_full = 0;
+    let (mut answered, mut answered_full) = (0, 0);
     let (mut dealt, mut draining, mut next_look) = (true, false, Instant::now());
     loop {
         // All arms wait on things that lose nothing when they are dropped.
@@ -196,12 +198,15 @@ async fn work<S: Socket>(setup: Setup) {
                     swept = Instant::now();
                 }
                 worker.sample_below(request.sample_below);
-                if let Some(mut part) = link.spare() {
+                // A request that only opens a filter asks for nothing new.
+                if request.tick > answered && let Some(mut part) = link.spare() {
                     let full = request.full_tick > answered_full;
                     worker.hand_over(&mut part, request.tick, full);
                     answered_full = request.full_tick.max(answered_full);
+                    answered = request.tick;
                     link.send(part);
                 }
+                worker.set_filters(&request.filters);
             }
             _ = tokio::time::sleep_until((swept + every * 2).into()) => {
                 worker.sweep();
@@ -327,6 +332,10 @@ impl Worker {
 
     fn sample_below(&self, threshold: u64) {
         self.shared.borrow_mut().shard.sample_below(threshold);
+    }
+
+    fn set_filters(&self, wanted: &[Wanted]) {
+        self.shared.borrow_mut().shard.set_filters(wanted, self.clock.now());
     }
 
     fn hand_over(&self, part: &mut crate::tally::Part, tick: u64, full: bool) {

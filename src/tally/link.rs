@@ -4,17 +4,17 @@
 //! if the merger is late it keeps adding to the same tables.
 
 use std::fmt;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 
 use tokio::sync::watch;
 
-use super::Part;
+use super::{Filter, Part};
 
 /// Parts of one worker that may be under way.
 pub const PARTS: usize = 2;
 
 /// The newest tick; a worker that missed some answers only this one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TickRequest {
     /// Its number.
     pub tick: u64,
@@ -22,6 +22,17 @@ pub struct TickRequest {
     pub full_tick: u64,
     /// URLs whose hash is below it are sampled from now on.
     pub sample_below: u64,
+    /// Filters that are to be counted from now on, ascending by number; all others no more.
+    pub filters: Arc<[Wanted]>,
+}
+
+/// A filter that is to be counted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// Its number, which no other ever had.
+    pub id: u64,
+    /// Which entries.
+    pub filter: Arc<Filter>,
 }
 
 /// The worker's end.
@@ -59,12 +70,17 @@ impl Link {
     /// Waits for the next tick; `None` once the merger is gone.
     pub async fn tick(&mut self) -> Option<TickRequest> {
         self.ticks.changed().await.ok()?;
-        Some(*self.ticks.borrow_and_update())
+        Some(self.ticks.borrow_and_update().clone())
+    }
+
+    /// The newest request, waited for or not.
+    pub fn newest(&self) -> TickRequest {
+        self.ticks.borrow().clone()
     }
 
     /// The newest tick, if it hasn't been seen yet: for workers that have no time to wait.
     pub fn newest_tick(&mut self) -> Option<TickRequest> {
-        self.ticks.has_changed().ok()?.then(|| *self.ticks.borrow_and_update())
+        self.ticks.has_changed().ok()?.then(|| self.ticks.borrow_and_update().clone())
     }
 
     /// An empty part, if one is here.

@@ -52,6 +52,21 @@ pub struct Part {
     pub buffer_bytes: u64,
     /// Nanoseconds of CPU that the worker has used since it began.
     pub cpu_ns: u64,
+    /// What live filters took.
+    pub filters: Vec<FilterPart>,
+    /// Empty parts for that.
+    pub spare: Vec<Box<Part>>,
+}
+
+/// What one live filter took.
+#[derive(Clone, Debug)]
+pub struct FilterPart {
+    /// The filter's number.
+    pub id: u64,
+    /// Since when the worker counts it, ms.
+    pub since: u64,
+    /// As of all entries.
+    pub part: Box<Part>,
 }
 
 /// One table's changes.
@@ -192,8 +207,25 @@ impl Part {
         samples.clear();
         let mut taken = std::mem::take(&mut self.taken);
         taken.clear();
-        *self =
-            Self { worker: self.worker, nodes, tables, slots, large, large_slots, samples, taken, ..Self::default() };
+        // Those that were not used again belong to filters that are gone.
+        let spare = self.filters.drain(..).map(|filter| filter.part);
+        let spare = spare.map(|mut part| {
+            part.clear();
+            part
+        });
+        let spare = spare.collect();
+        *self = Self {
+            worker: self.worker,
+            nodes,
+            tables,
+            slots,
+            large,
+            large_slots,
+            samples,
+            taken,
+            spare,
+            ..Self::default()
+        };
         self.large.iter_mut().for_each(LargePart::clear);
         for table in &mut self.tables {
             table.keys.clear();

@@ -8,14 +8,17 @@ use super::caps::Caps;
 use super::classify::{increment, is_icp, is_odd};
 use super::combined::{Combination, Combined};
 use super::counts::{Counts, Entries, Increment};
+use super::filter;
 use super::large::{LargeTables, Rows};
+use super::link::Wanted;
 use super::logs::Log;
-use super::part::{NodeUpdate, Part};
+use super::matcher::{self, Matcher};
+use super::part::{FilterPart, NodeUpdate, Part};
 use super::quality::{Examples, Received, Times};
 use super::records::Taker;
 use super::rejected::{Amount, Cause, Rejected};
 use super::reuse::Sampler;
-use super::rules::{HostFrom, Rules};
+use super::rules::Rules;
 use super::slots::Slots;
 use super::table::{Aliases, Coded, Keyed, REFUSED, Seed};
 use super::windowed::Slot;
@@ -93,6 +96,18 @@ pub struct Shard {
     type_rows: Aliases<u32>,
     scratch: Vec<u8>,
     batch: Vec<Pending>,
+    filters: Vec<Live>,
+    caps: Caps,
+    seed: Seed,
+}
+
+/// A live filter: tables of their own for the entries that it takes.
+#[derive(Debug)]
+struct Live {
+    id: u64,
+    since: u64,
+    matcher: Matcher,
+    shard: Shard,
 }
 
 #[derive(Debug, Default)]
@@ -150,6 +165,9 @@ impl Shard {
             type_rows: Aliases::new(seed.clone(), ALIASES.min(cap(Dimension::Type))),
             scratch: Vec::new(),
             batch: Vec::with_capacity(BATCH),
+            filters: Vec::new(),
+            caps: *caps,
+            seed: seed.clone(),
         }
     }
 
@@ -192,6 +210,10 @@ impl Shard {
         self.scratch.push(b'@');
         self.scratch.extend_from_slice(address.as_bytes());
         let row = self.nodes.row(&self.scratch);
+        // The tables of filters have the same rows of nodes.
+        for live in &mut self.filters {
+            live.shard.nodes.row(&self.scratch);
+        }
         if row != REFUSED && row as usize == self.node_states.len() {
             let update = NodeUpdate { row, ..NodeUpdate::default() };
             self.node_states.push(NodeState { update, ..NodeState::default() });
@@ -281,7 +303,7 @@ impl Shard {
             self.set_format(segment.file_name(), format.field_list());
             let plan = format.plan(segment);
             let mut fields = Fields::default();
-            self.slots.begin(now);
+            self.begin(now);
             self.taker.begin(node, segment.entry_count());
             for entry in walk.by_ref() {
                 let time = entry.time_ms();
@@ -299,7 +321,7 @@ impl Shard {
                     self.damaged(entry.payload);
                 }
             }
-            self.end_slot(node);
+            self.end(node);
         }
         counted.lost = walk.lost();
         self.received.segments = 1;
@@ -312,9 +334,7 @@ impl Shard {
     pub fn set_format(&mut self, log: &[u8], field_list: &str) {
         self.format.clear();
         if self.large.has(Dimension::Format) {
-            self.format.extend_from_slice(&log[..log.len().min(LOG_NAME_MAX)]);
-            self.format.extend_from_slice(b": ");
-            self.format.extend_from_slice(field_list.as_bytes());
+            push_format_key(&mut self.format, log, field_list);
         }
     }
 
@@ -344,7 +364,7 @@ impl Shard {
         let mut times = Times::new(now);
         let mut fields = Fields::default();
         let counts = self.rules.count(file_name.as_bytes());
-        self.slots.begin(now);
+        self.begin(now);
         for line in lines {
             let time = match line {
                 Line::Whole(line) => {
@@ -376,7 +396,7 @@ impl Shard {
             }
         }
         if counted.entries != Entries::default() {
-            self.end_slot(node);
+            self.end(node);
             self.arrived(node, &times, &counted.entries);
         }
         counted
@@ -390,6 +410,9 @@ impl Shard {
             return;
         }
         entries.requests += 1;
+        if !self.filters.is_empty() {
+            self.filter(has, fields, time, node);
+        }
         if !self.slots.is_current(time) {
             self.end_slot(node);
             if !self.slots.enter(time) {
@@ -407,6 +430,61 @@ impl Shard {
         self.look_up(has, fields, time, increment, node);
         if self.batch.len() == BATCH {
             self.record_batch();
+        }
+    }
+
+    /// Entries that come now arrive `now` (ms since the epoch).
+    fn begin(&mut self, now: u64) {
+        self.slots.begin(now);
+        for live in &mut self.filters {
+            live.shard.slots.begin(now);
+            live.shard.format.clone_from(&self.format);
+        }
+    }
+
+    /// The entries of a node that came together are over.
+    fn end(&mut self, node: u32) {
+        self.end_slot(node);
+        for live in &mut self.filters {
+            live.shard.end_slot(node);
+        }
+    }
+
+    /// Counts an entry in the tables of each filter that takes it.
+    #[inline(never)]
+    fn filter(&mut self, has: Has, fields: &Fields<'_>, time: u64, node: u32) {
+        let node_key = if node == REFUSED { &[] } else { self.nodes.key(node) };
+        let entry = matcher::Entry { has, fields, node: node_key, format: &self.format, rules: &self.rules };
+        for live in &mut self.filters {
+            if live.matcher.takes(&entry) {
+                let mut entries = Entries::default();
+                live.shard.transaction(has, fields, time, node, &mut entries);
+                live.shard.entries.merge(&entries);
+            }
+        }
+    }
+
+    /// Counts these filters from `now` (ms since the epoch) on, those that are counted already without a break, and no others.
+    pub fn set_filters(&mut self, wanted: &[Wanted], now: u64) {
+        if self.filters.iter().map(|live| live.id).eq(wanted.iter().map(|wanted| wanted.id)) {
+            return;
+        }
+        self.filters.retain(|live| wanted.iter().any(|wanted| wanted.id == live.id));
+        for wanted in wanted {
+            if self.filters.iter().any(|live| live.id == wanted.id) {
+                continue;
+            }
+            let statistics = if self.is_timed { Statistics::All } else { Statistics::Base };
+            let shard = Self::new(self.worker, &filter::caps(&self.caps), &self.seed);
+            let mut shard = shard.with_rules(self.rules.clone()).with_statistics(statistics);
+            shard.sample_below(0);
+            // Records are kept of all entries, and found by what filters take.
+            shard.taker.stop();
+            for row in 0..self.nodes.len() as u32 {
+                shard.nodes.row(self.nodes.key(row));
+            }
+            let matcher = Matcher::new((*wanted.filter).clone(), &self.seed);
+            self.filters.push(Live { id: wanted.id, since: now, matcher, shard });
         }
     }
 
@@ -612,15 +690,7 @@ impl Shard {
     /// Host and site: of the URL, without one of the server, without either *none*; or of what the client asked for.
     #[inline]
     fn place(&mut self, has: Has, fields: &Fields<'_>) -> Place {
-        let authority = if self.rules.host_from == HostFrom::Client && has.has_text(Text::Host) {
-            // The server would be the origin: a client that named no host asked for none.
-            host::authority(fields.text(Text::Host))
-        } else {
-            match host::authority(fields.text(Text::Url)) {
-                [] => fields.text(Text::Server),
-                authority => authority,
-            }
-        };
+        let authority = matcher::authority(&self.rules, has, fields);
         let (large, scratch) = (&mut self.large, &mut self.scratch);
         self.places.get(authority, || {
             host::host_into(authority, scratch);
@@ -663,6 +733,13 @@ impl Shard {
             // Slots have new numbers: the next entry has to go to its own anew.
             self.slots.leave();
         }
+        let mut spare = std::mem::take(&mut part.spare).into_iter();
+        for live in &mut self.filters {
+            let mut of_filter = spare.next().unwrap_or_default();
+            live.shard.hand_over(&mut of_filter, tick, full);
+            of_filter.table_bytes += live.matcher.bytes() as u64;
+            part.filters.push(FilterPart { id: live.id, since: live.since, part: of_filter });
+        }
     }
 
     /// Bytes of all tables.
@@ -681,10 +758,21 @@ impl Shard {
     }
 }
 
+/// The raw key of a format: which log object, and which fields.
+pub fn format_key(log: &[u8], field_list: &str) -> Vec<u8> {
+    let mut key = Vec::new();
+    push_format_key(&mut key, log, field_list);
+    key
+}
+
+fn push_format_key(key: &mut Vec<u8>, log: &[u8], field_list: &str) {
+    key.extend_from_slice(&log[..log.len().min(LOG_NAME_MAX)]);
+    key.extend_from_slice(b": ");
+    key.extend_from_slice(field_list.as_bytes());
+}
+
 /// The row of a content type: without parameters, in lower case.
 fn type_row(types: &mut Keyed, scratch: &mut Vec<u8>, raw: &[u8]) -> u32 {
-    let end = raw.iter().position(|&byte| byte == b';' || byte == b' ').unwrap_or(raw.len());
-    scratch.clear();
-    scratch.extend(raw[..end].iter().map(u8::to_ascii_lowercase));
+    matcher::media_type(raw, scratch);
     types.row(if scratch == b"-" { &[] } else { scratch })
 }

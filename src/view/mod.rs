@@ -6,6 +6,7 @@ pub mod asked;
 pub mod curve;
 pub mod detect;
 pub mod incident;
+pub mod kept;
 pub mod key;
 pub mod matrix;
 pub mod model;

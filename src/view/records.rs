@@ -4,10 +4,13 @@ use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use crate::tally::Rules;
+use crate::tally::matcher::{Entry, Matcher};
 use crate::tally::records::Record;
+use crate::tally::shard::format_key;
 use crate::view::key;
 use crate::wire::format::Formats;
-use crate::wire::plan::Plan;
+use crate::wire::plan::{Fields, Plan};
 use crate::wire::print::{Clock, Columns, Line, Offset, Release, Spans, Stepping};
 use crate::wire::segment::Segment;
 
@@ -69,6 +72,18 @@ impl<'z> Reader<'z> {
     /// Prints times in that zone.
     pub fn new(zone: &'z Zone) -> Self {
         Self { formats: Formats::default(), styles: Vec::new(), clock: Clock::new(&*zone.0), spans: Spans::default() }
+    }
+
+    /// True if a filter takes a record, of the node with that raw key.
+    pub fn takes(&mut self, record: &Record, node: &[u8], matcher: &mut Matcher, rules: &Rules) -> bool {
+        let bytes = record.segment();
+        let Ok(segment) = Segment::parse(&bytes) else { return false };
+        let segment = segment.in_layout(record.layout);
+        let (Ok(format), Some(entry)) = (self.formats.of(&segment), segment.entries().next()) else { return false };
+        let (plan, mut fields) = (format.plan(&segment), Fields::default());
+        let key = format_key(segment.file_name(), format.field_list());
+        plan.read_into(&mut fields, entry.ahead, entry.payload.len())
+            && matcher.takes(&Entry { has: plan.has(), fields: &fields, node, format: &key, rules })
     }
 
     /// What is in a record; `None` only if its segment wasn't one.

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::key;
 use super::model::{Ids, Model, WIDTH, values};
 use crate::merger::{Node, NodeState, Snapshot};
+use crate::tally::Rules;
 
 /// What never changes while the engine runs, and the page tells of it.
 #[derive(Clone, Debug, Default)]
@@ -33,8 +34,8 @@ pub struct Info {
     pub reader: String,
     /// Nodes that the operator expects (`--expect-nodes`).
     pub expect_nodes: u32,
-    /// Clients' addresses are masked (`--mask-clients`).
-    pub masks_clients: bool,
+    /// What counts, and how.
+    pub rules: Rules,
 }
 
 /// What the page shows of `snapshot`, while so many browsers are connected.

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 /// An engine that has seen a bit of everything: logs of two kinds moved to now, a segment that can't be read, a wrong secret.
 fn fed() -> Program {
-    let program = Program::start(&["--expect-nodes", "3"]);
+    let program = Program::start(&["--expect-nodes", "3", "--filter", "status:200,404"]);
     let captures = [
         "ats-8.1-collation-rich",
         "ats-8.1-collation-reconnect.conn0",
@@ -113,6 +113,14 @@ fn every_answer_is_as_documented() {
             answered += usize::from(status == 200);
         }
         assert!(answered > 0, "{path}");
+        let filterable = get["parameters"].as_array().into_iter().flatten();
+        if filterable.into_iter().any(|parameter| document.resolved(parameter)["name"] == "filter") {
+            let separator = if path.ends_with("/top") || path.ends_with("/rank") { "dimension=site&" } else { "" };
+            let ask = |filter: &str| check(&program, &document, get, &format!("{path}?{separator}filter={filter}")).0;
+            assert_eq!(ask("status:200&filter=status:404"), 200, "{path}: kept from the start");
+            assert_eq!(ask("status:200&filter=method:GET"), 409, "{path}");
+            assert_eq!(ask("statuses:200"), 400, "{path}");
+        }
         if path.starts_with("/api/") {
             assert_eq!(check(&program, &document, get, &format!("{path}?colour=red")).0, 400);
         }

@@ -151,9 +151,9 @@ fn what_is_not_kept_is_refused_with_what_is() {
         let names = refusal["allowed"].as_array().unwrap();
         assert!(names.contains(&allowed.into()), "{target}: {refusal}");
     }
-    let filtered = rig.get("/api/v1/top?dimension=site&filter=site:a");
+    let filtered = rig.get("/api/v1/top?dimension=site&filter=sites:a");
     assert_eq!(filtered.status, 400);
-    assert!(filtered.body.contains("filters are not kept"));
+    assert!(filtered.body.contains("there is no filter kind"));
 }
 
 #[test]

@@ -51,7 +51,7 @@ impl Rig {
         let known = tables.clone();
         thread::spawn(move || {
             for command in asked {
-                if let Command::Want(dimension, reply) = command {
+                if let Command::Want(dimension, None, reply) = command {
                     let table = known.lock().unwrap().get(&dimension).cloned();
                     let table = table.unwrap_or_else(|| Arc::new(sample::table(dimension, &[])));
                     let _ = reply.send(Arc::new(Large::of(table)));

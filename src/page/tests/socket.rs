@@ -412,6 +412,8 @@ fn a_driven_second_reaches_the_views_before_the_next() {
         clock: clock.clone(),
         statistics: crate::tally::Statistics::All,
         door: Arc::new(Door::default()),
+        filters: Vec::new(),
+        filter_limit: 32,
     };
     let (merger, _) = Merger::spawn(config).unwrap();
     let mut rig = Rig::before(merger.handle(), Limits::default());

@@ -88,6 +88,8 @@ pub fn count(files: &[PathBuf], wish: &Wish, progress: impl FnMut(&Path, u64) + 
         clock: clock.clone(),
         statistics: Statistics::All,
         door: Arc::new(Door::default()),
+        filters: Vec::new(),
+        filter_limit: 0,
     })?;
     let handle = merger.handle();
     let shared = Shared {
