@@ -44,7 +44,7 @@ impl Random {
     }
 
     fn below(&mut self, bound: usize) -> usize {
-        (u128::from(self.next()) * bound as u128 >> 64) as usize
+        ((u128::from(self.next()) * bound as u128) >> 64) as usize
     }
 }
 
@@ -347,7 +347,7 @@ fn flood(keys: u64, memory: u64, least: [usize; 2]) {
     let ([_, most], late) = (resident(&program), slowest.load(Ordering::Relaxed));
     let (_, metrics) = program.get("/metrics");
     let parts = metrics.lines().filter_map(|line| line.strip_prefix("visulate_memory_bytes{part="));
-    let parts: Vec<String> = parts.map(|part| part.replace('"', "").replace('}', "")).collect();
+    let parts: Vec<String> = parts.map(|part| part.replace(['"', '}'], "")).collect();
     println!("{} MiB resident before the questions; bytes counted: {}", before[1] >> 20, parts.join(", "));
     let millions = |rate: f64| format!("{:.2} M", rate / 1e6);
     println!("{}", lines.join("\n"));

@@ -344,7 +344,7 @@ fn intervals_and_keys_have_their_buckets() {
         ("series?dimension=client,site&key=a", 400, "no key"),
         ("series?dimension=site", 400, "key is needed"),
         ("series?key=a", 400, "dimension is needed"),
-        ("histogram?dimension=status&key=200", 409, "all requests only"),
+        ("histogram?dimension=status&key=200", 409, "all requests and of live filters"),
         ("summary?from=0", 400, "not kept"),
         ("summary?from=1e9", 400, "not a moment"),
         ("top?dimension=site&from=99999999999", 400, "not kept"),

@@ -118,7 +118,9 @@ fn every_answer_is_as_documented() {
             let separator = if path.ends_with("/top") || path.ends_with("/rank") { "dimension=site&" } else { "" };
             let ask = |filter: &str| check(&program, &document, get, &format!("{path}?{separator}filter={filter}")).0;
             assert_eq!(ask("status:200&filter=status:404"), 200, "{path}: kept from the start");
-            assert_eq!(ask("status:200&filter=method:GET"), 409, "{path}");
+            // Records are looked through one by one, whatever the filter.
+            let of_any = if path.ends_with("/entries") { 200 } else { 409 };
+            assert_eq!(ask("status:200&filter=method:GET"), of_any, "{path}");
             assert_eq!(ask("statuses:200"), 400, "{path}");
         }
         if path.starts_with("/api/") {

@@ -6,10 +6,10 @@
 //!
 //! | list | which entries of a part | bound |
 //! |---|---|---|
-//! | recent | a uniform sample (Li's algorithm L), all where there are few | [`taker::LIST`] |
-//! | failed | the same of errors | [`taker::LIST`] |
-//! | slowest, largest | exactly those | [`taker::LIST`] each |
-//! | by node | one of each of its first segments | [`taker::OF_NODE`] |
+//! | recent | a uniform sample (Li's algorithm L), all where there are few | 32 |
+//! | failed | the same of errors | 32 |
+//! | slowest, largest | exactly those | 32 each |
+//! | by node | one of each of its first segments | 4 |
 
 mod best;
 mod kept;
