@@ -175,7 +175,7 @@ impl Hub {
         let window = channel.subscription.window();
         let browsers = self.meters.browsers();
         let Found { incidents, judged_to } = self.lookout.found();
-        let (channel, worker) = (channel.clone(), self.worker().await);
+        let (channel, worker, meters) = (channel.clone(), self.worker().await, self.meters.clone());
         let step = tokio::task::spawn_blocking(move || {
             let _worker = worker;
             let tables = wholes.iter().map(|whole| whole.table(window)).collect::<Option<Vec<_>>>();
@@ -183,6 +183,7 @@ impl Hub {
             let Some(tables) = tables else { return };
             let scene = Scene { snapshot, tables, browsers, incidents, judged_to };
             if let Some(delta) = view.advance(&scene) {
+                meters.encode();
                 channel.publish(view.shown().clone(), delta.into());
             }
         });

@@ -53,6 +53,7 @@ impl Limit {
 #[derive(Debug, Default)]
 pub struct Meters {
     browsers: AtomicU64,
+    encoded: AtomicU64,
     lagged: AtomicU64,
     timed_out: AtomicU64,
     reached: [AtomicU64; Limit::ALL.len()],
@@ -68,6 +69,16 @@ impl Meters {
     pub fn browser(self: &Arc<Self>, most: usize) -> Option<Browsing> {
         let more = |count| (count < most as u64).then_some(count + 1);
         self.browsers.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok().map(|_| Browsing(self.clone()))
+    }
+
+    /// A message of a view was made, for all who show it.
+    pub fn encode(&self) {
+        self.encoded.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many were.
+    pub fn encoded(&self) -> u64 {
+        self.encoded.load(Ordering::Relaxed)
     }
 
     /// A browser fell behind and was resynchronised.

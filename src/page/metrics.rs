@@ -130,6 +130,12 @@ impl Scrape {
         let meters = &self.state.meters;
         gauge(to, "websockets", "Browsers connected.", meters.browsers() as f64)?;
         gauge(to, "streams", "Different views that browsers show.", self.state.hub.streams() as f64)?;
+        counter(
+            to,
+            "view_messages",
+            "Messages of views that were made, each once for all who show it.",
+            meters.encoded(),
+        )?;
         counter(to, "browsers_lagged", "Times that a browser fell behind and was resynchronised.", meters.lagged())?;
         counter(to, "browsers_timed_out", "Browsers dropped because they took nothing.", meters.timed_out())?;
         let limits = meters.limits().map(|(limit, count)| (limit.name(), count));

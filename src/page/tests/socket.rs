@@ -182,6 +182,32 @@ fn browsers_that_show_the_same_share_a_stream() {
 }
 
 #[test]
+fn a_thousand_browsers_on_one_view_cost_one_message_a_tick() {
+    const BROWSERS: usize = 1000;
+    let mut rig = Rig::new();
+    rig.tick(vec![sites(&[("a", 5)])]);
+    let mut browsers: Vec<Browser> = (0..BROWSERS).map(|_| Browser::open(&rig)).collect();
+    let mut followers: Vec<Follower> = browsers.iter_mut().map(|browser| browser.subscribe(3, TABLE)).collect();
+    let made = |rig: &Rig| {
+        let metrics = rig.get("/metrics").body;
+        let line = metrics.lines().find_map(|line| line.strip_prefix("visulate_view_messages_total "));
+        line.unwrap().parse::<f64>().unwrap()
+    };
+    assert_eq!(made(&rig), 1.0, "the first snapshot");
+    for count in 6..9 {
+        rig.tick(vec![sites(&[("a", count)])]);
+        let first = browsers[0].binary();
+        followers[0].take(&first);
+        for (browser, follower) in browsers.iter_mut().zip(&mut followers).skip(1) {
+            let message = browser.binary();
+            assert!(message == first, "the same bytes for all");
+            follower.take(&message);
+        }
+        assert_eq!(made(&rig), (count - 4) as f64);
+    }
+}
+
+#[test]
 fn a_view_ends_with_the_last_who_shows_it() {
     let mut rig = Rig::new();
     rig.tick(vec![sites(&[("a", 5)])]);
