@@ -394,7 +394,7 @@ impl Slotted {
             keep /= 2;
         }
         let map = self.rows.renumber();
-        let mut keys = Arena::new(self.seed.clone());
+        let mut keys = self.keys.emptied();
         for row in (0..map.len()).filter(|row| map[*row] != REFUSED) {
             let key = self.keys.at(row);
             keys.insert(key, hash(&self.seed, key));
