@@ -304,17 +304,18 @@ fn flood(keys: u64, memory: u64, least: [usize; 2]) {
             ("matrix", json!({"kind": "matrix", "dimension": "client,site", "window": "10m", "rows": 20})),
         ],
     ];
-    let ends = Arc::new(AtomicBool::new(false));
+    let (ends, floods) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
     let watchers = looks.map(|views| {
-        let (http, ends) = (program.http, ends.clone());
+        let (http, ends, floods) = (program.http, ends.clone(), floods.clone());
         std::thread::spawn(move || {
             let mut browser = Browser::open(http, &views);
-            let (mut last, mut longest) = (BTreeMap::new(), 0);
+            let (mut last, mut longest) = (BTreeMap::new(), [0; 2]);
             while !ends.load(Ordering::Relaxed) {
                 browser.read();
                 for (view, as_of) in &browser.as_of {
                     let before = last.insert(view.clone(), *as_of).unwrap_or(*as_of);
-                    longest = longest.max(as_of - before);
+                    let longest = &mut longest[usize::from(floods.load(Ordering::Relaxed))];
+                    *longest = (*longest).max(as_of - before);
                 }
             }
             longest
@@ -345,11 +346,13 @@ fn flood(keys: u64, memory: u64, least: [usize; 2]) {
         (entries / (cpu(&program, "worker") - used), entries / wall, (cpu(&program, "merger") - merger) / wall)
     };
     let (usual, usual_wall, usual_merger) = rate(&mut load, ordinary, false);
+    floods.store(true, Ordering::Relaxed);
     let (flooded, flooded_wall, merger) = rate(&mut load, 2 * keys, true);
     assert!(load.flood >= keys);
     ends.store(true, Ordering::Relaxed);
     // Those who look are shown something once a second.
-    let longest = watchers.map(|watcher| watcher.join().unwrap()).into_iter().max().unwrap();
+    let longest = watchers.map(|watcher| watcher.join().unwrap());
+    let longest = [0, 1].map(|phase| longest.iter().map(|longest| longest[phase]).max().unwrap());
     let sent = load.sent;
     let before = resident(&program);
     let summary = program.json("/api/v1/summary");
@@ -372,9 +375,11 @@ fn flood(keys: u64, memory: u64, least: [usize; 2]) {
     let millions = |rate: f64| format!("{:.2} M", rate / 1e6);
     println!("{}", lines.join("\n"));
     println!(
-        "{sent} entries, {} keys came once; at most {} MiB resident with --memory {memory}M; never more than {longest} ms between two ticks that browsers saw",
+        "{sent} entries, {} keys came once; at most {} MiB resident with --memory {memory}M; at most {} and {} ms between two ticks that browsers saw",
         load.flood,
-        most >> 20
+        most >> 20,
+        longest[0],
+        longest[1]
     );
     println!(
         "entries per CPU second of the workers: {} of ordinary traffic, {} with the flood (by the clock {} and {}); merger {:.0} % and {:.0} % of a core",
@@ -388,8 +393,10 @@ fn flood(keys: u64, memory: u64, least: [usize; 2]) {
     assert!(most <= (memory << 20) + BESIDE, "{} MiB resident", most >> 20);
     // On a machine that is shared, or unoptimised, four times as much is let pass.
     let slack = if is_stress { 1.0 } else { 4.0 };
-    // Once a second, and no tick later than 250 ms.
-    assert!(longest as f64 <= 1250.0 * slack, "{longest} ms between two ticks that a browser saw");
+    // Once a second: with ordinary traffic no tick later than 250 ms, and in the flood the page still goes on.
+    for (longest, most) in longest.into_iter().zip([1250.0, 2500.0]) {
+        assert!(longest as f64 <= most * slack, "{longest} ms between two ticks that a browser saw, of {most}");
+    }
     assert!(usual_merger <= 0.4 * slack, "the merger took {usual_merger} of a core");
     assert!(flooded >= usual / 2.0 / slack, "{flooded} entries per CPU second, and {usual} of ordinary traffic");
 }
