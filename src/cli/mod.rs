@@ -2,6 +2,7 @@
 
 mod config;
 mod demo;
+mod listen;
 mod serve;
 mod size;
 

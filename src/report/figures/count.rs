@@ -4,8 +4,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 
 use super::filter::Filter;
 use super::input::{Feed, Job, Work};
@@ -92,15 +92,8 @@ pub fn count(files: &[PathBuf], wish: &Wish, progress: impl FnMut(&Path, u64) + 
         filter_limit: 0,
     })?;
     let handle = merger.handle();
-    let shared = Shared {
-        feed: Mutex::new(Feed::new(files, &wish.formats, progress)),
-        wish,
-        files,
-        newest: AtomicU64::new(0),
-        taken: AtomicU64::new(0),
-        at_end: AtomicU64::new(0),
-        failed: AtomicBool::new(false),
-    };
+    let shared =
+        Shared { feed: Mutex::new(Feed::new(files, &wish.formats, progress)), wish, files, newest: AtomicU64::new(0) };
     let urls = (usize::try_from(wish.memory).unwrap_or(usize::MAX) / 8 / threads / 1500).clamp(1000, 200_000);
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     let drive = |full: bool| {
@@ -108,6 +101,7 @@ pub fn count(files: &[PathBuf], wish: &Wish, progress: impl FnMut(&Path, u64) + 
         handle.command(Command::Drive { full, done }).ok()?;
         runtime.block_on(told).ok()
     };
+    let (tell, told) = mpsc::channel();
     let (results, larges) = std::thread::scope(|scope| {
         let workers: Vec<_> = links
             .into_iter()
@@ -122,19 +116,27 @@ pub fn count(files: &[PathBuf], wish: &Wish, progress: impl FnMut(&Path, u64) + 
                     link,
                     answered_full: 0,
                 };
-                scope.spawn(move || worker.run(shared))
+                let tell = tell.clone();
+                scope.spawn(move || worker.run(shared, tell))
             })
             .collect();
-        let (mut taken, mut tick) = (0, 0_u64);
-        while shared.at_end.load(Ordering::Acquire) < threads as u64 && !shared.failed.load(Ordering::Acquire) {
-            if shared.taken.load(Ordering::Acquire) < taken + JOBS_A_TICK {
-                std::thread::sleep(std::time::Duration::from_millis(1));
-                continue;
+        drop(tell);
+        let (mut jobs, mut counting, mut tick) = (0, threads, 0_u64);
+        while counting > 0 {
+            // What came while a tick was driven is of that tick, too.
+            let Ok(event) = told.recv() else { break };
+            for event in std::iter::once(event).chain(told.try_iter()) {
+                match event {
+                    Event::Counted => jobs += 1,
+                    Event::Ended => counting -= 1,
+                }
             }
-            taken = shared.taken.load(Ordering::Acquire);
-            tick += 1;
-            clock.set(shared.newest.load(Ordering::Acquire));
-            drive(tick.is_multiple_of(FULL));
+            if jobs >= JOBS_A_TICK {
+                jobs = 0;
+                tick += 1;
+                clock.set(shared.newest.load(Ordering::Acquire));
+                drive(tick.is_multiple_of(FULL));
+            }
         }
         clock.set(shared.newest.load(Ordering::Acquire));
         drive(true);
@@ -189,12 +191,6 @@ struct Shared<'a, P> {
     files: &'a [PathBuf],
     /// The newest entry, ms.
     newest: AtomicU64,
-    /// Jobs that were taken.
-    taken: AtomicU64,
-    /// Threads that have nothing more to count.
-    at_end: AtomicU64,
-    /// One has panicked.
-    failed: AtomicBool,
 }
 
 struct Worker {
@@ -215,18 +211,23 @@ struct Reading {
 
 impl Worker {
     /// Counts until there are no more jobs, then answers ticks until the merger has gone.
-    fn run<P: FnMut(&Path, u64) + Send>(mut self, shared: &Shared<'_, P>) -> (More, Findings, u64) {
-        let _alarm = Alarm(&shared.failed);
+    fn run<P: FnMut(&Path, u64) + Send>(
+        mut self,
+        shared: &Shared<'_, P>,
+        tell: mpsc::Sender<Event>,
+    ) -> (More, Findings, u64) {
+        let end = Ending(tell);
         let mut reading = Reading::default();
         loop {
             let Some(job) = lock(&shared.feed).next() else { break };
             self.count(&job, shared, &mut reading);
-            shared.taken.fetch_add(1, Ordering::AcqRel);
+            // Whoever drives listens until all have ended.
+            let _ = end.0.send(Event::Counted);
             if let Some(request) = self.link.newest_tick() {
                 self.answer(request);
             }
         }
-        shared.at_end.fetch_add(1, Ordering::AcqRel);
+        drop(end);
         if let Ok(runtime) = tokio::runtime::Builder::new_current_thread().build() {
             while let Some(request) = runtime.block_on(self.link.tick()) {
                 self.answer(request);
@@ -348,14 +349,21 @@ impl Reading {
     }
 }
 
-/// Tells the others that a thread panics, so that nobody waits for it.
-struct Alarm<'a>(&'a AtomicBool);
+/// What a thread tells whoever drives the clock.
+enum Event {
+    /// A job is counted.
+    Counted,
+    /// It has nothing more to count.
+    Ended,
+}
 
-impl Drop for Alarm<'_> {
+/// Tells that a thread has ended, also by a panic: nobody waits for it.
+struct Ending(mpsc::Sender<Event>);
+
+impl Drop for Ending {
     fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.0.store(true, Ordering::Release);
-        }
+        // If nobody listens any more, nobody waits.
+        let _ = self.0.send(Event::Ended);
     }
 }
 

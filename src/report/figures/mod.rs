@@ -2,7 +2,7 @@
 //!
 //! [`input`] makes jobs of files, [`count`] counts them as workers and merger do, with [`more`] and [`urls`] beside them for what only
 //! reports show. [`figures`] says all of it as one JSON value; the text ([`text`]) and the page ([`html`]) are made of that value, so that the
-//! three can't differ. [`calamaris`] has the tables of that name.
+//! three can't differ; [`words`] puts both into their places on a terminal. [`calamaris`] has the tables of that name.
 
 pub mod calamaris;
 pub mod count;
@@ -13,6 +13,7 @@ pub mod more;
 pub mod sheet;
 pub mod text;
 pub mod urls;
+pub mod words;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
