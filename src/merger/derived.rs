@@ -9,36 +9,48 @@ use crate::tally::derived::derive;
 use crate::tally::windowed::Scales;
 use crate::tally::{Counts, Dimension, Names};
 
+/// Rows that are summed up by a key that is made of theirs.
+#[derive(Debug, Default)]
+pub struct Sums {
+    rows: Vec<Counts>,
+    names: Names,
+    known: HashMap<Vec<u8>, usize, RandomState>,
+}
+
+impl Sums {
+    /// Adds a row to that key's.
+    pub fn add(&mut self, key: &[u8], counts: &Counts) {
+        let at = match self.known.get(key) {
+            Some(&at) => at,
+            None => {
+                self.known.insert(key.to_vec(), self.rows.len());
+                self.names.push(key);
+                self.rows.push(Counts::default());
+                self.rows.len() - 1
+            }
+        };
+        self.rows[at].merge(counts);
+    }
+
+    /// The keys of a dimension, and their rows.
+    pub fn into_rows(self, dimension: Dimension) -> (Keys, Vec<Counts>) {
+        let keys = if dimension.pair().is_some() { Keys::Pairs(self.names) } else { Keys::Names(self.names) };
+        (keys, self.rows)
+    }
+}
+
 /// The table of `dimension`, which is made of `of`'s. Where that lacks keys, all of these may be of one key here: the bound of every row
 /// is what is in no row.
 pub fn table(of: &Table, dimension: Dimension) -> Table {
-    let mut rows: Vec<Counts> = Vec::new();
-    let mut names = Names::default();
-    let mut known: HashMap<Vec<u8>, usize, RandomState> = HashMap::default();
-    let mut key = Vec::new();
+    let (mut sums, mut key) = (Sums::default(), Vec::new());
     for row in 0..of.len() as u32 {
         let RawKey::One(raw) = of.raw_key(row) else { continue };
         derive(dimension, raw, &mut key);
-        let at = match known.get(key.as_slice()) {
-            Some(&at) => at,
-            None => {
-                known.insert(key.clone(), rows.len());
-                names.push(&key);
-                rows.push(Counts::default());
-                rows.len() - 1
-            }
-        };
-        rows[at].merge(&of.rows[row as usize]);
+        sums.add(&key, &of.rows[row as usize]);
     }
+    let (keys, rows) = sums.into_rows(dimension);
     let errors = if of.is_exact() { Vec::new() } else { vec![Scales::default().loss(&of.refused); rows.len()] };
-    Table {
-        dimension,
-        keys: if dimension.pair().is_some() { Keys::Pairs(names) } else { Keys::Names(names) },
-        rows,
-        errors,
-        absent: Vec::new(),
-        ..of.clone()
-    }
+    Table { dimension, keys, rows, errors, absent: Vec::new(), ..of.clone() }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //!
 //! A thread of its own, which nobody waits for. Views and answers are made from its snapshots elsewhere.
 
-mod derived;
+pub mod derived;
 pub mod filters;
 pub mod handle;
 pub mod large;

@@ -1,15 +1,12 @@
 //! Tables of one filter, as far as the tables of all entries hold them: of a single kind, whose keys are rows, or halves of a pair's.
 
-use std::collections::HashMap;
-
-use foldhash::fast::RandomState;
-
 use crate::merger::Table;
-use crate::merger::snapshot::{Keys, RawKey};
+use crate::merger::derived::Sums;
+use crate::merger::snapshot::RawKey;
 use crate::tally::derived::derive;
 use crate::tally::dimension::join;
 use crate::tally::windowed::Loss;
-use crate::tally::{Counts, Dimension, Filter, Names};
+use crate::tally::{Counts, Dimension, Filter};
 
 /// The pairs that are kept.
 const PAIRS: [Dimension; 4] = [Dimension::ClientSite, Dimension::SiteStatus, Dimension::NodeStatus, Dimension::SiteUrl];
@@ -44,11 +41,8 @@ pub fn table(of: &Table, asked: Dimension, filter: &Filter) -> Option<Table> {
     if !is_exact {
         return None;
     }
-    let mut rows: Vec<Counts> = Vec::new();
-    let mut names = Names::default();
-    let mut known: HashMap<Vec<u8>, usize, RandomState> = HashMap::default();
+    let (mut sums, mut total) = (Sums::default(), Counts::default());
     let (mut key, mut scratch) = (Vec::new(), Vec::new());
-    let mut total = Counts::default();
     for row in 0..of.len() as u32 {
         let (with, other) = match (of.raw_key(row), of.dimension.pair()) {
             (RawKey::One(raw), _) => (raw, raw),
@@ -69,24 +63,16 @@ pub fn table(of: &Table, asked: Dimension, filter: &Filter) -> Option<Table> {
             RawKey::Pair(first, second) if asked == of.dimension => join([first, second], &mut key),
             _ => derive(asked, other, &mut key),
         }
-        let at = match known.get(key.as_slice()) {
-            Some(&at) => at,
-            None => {
-                known.insert(key.clone(), rows.len());
-                names.push(&key);
-                rows.push(Counts::default());
-                rows.len() - 1
-            }
-        };
-        rows[at].merge(&of.rows[row as usize]);
+        sums.add(&key, &of.rows[row as usize]);
         total.merge(&of.rows[row as usize]);
     }
+    let (keys, rows) = sums.into_rows(asked);
     Some(Table {
         dimension: asked,
         tick: of.tick,
         as_of: of.as_of,
         covered: of.covered,
-        keys: if asked.pair().is_some() { Keys::Pairs(names) } else { Keys::Names(names) },
+        keys,
         rows,
         total,
         refused: Counts::default(),

@@ -5,9 +5,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::tally::Rules;
-use crate::tally::matcher::{Entry, Matcher};
+use crate::tally::matcher::{Entry, Matcher, format_key};
 use crate::tally::records::Record;
-use crate::tally::shard::format_key;
 use crate::view::key;
 use crate::wire::format::Formats;
 use crate::wire::plan::{Fields, Plan};
