@@ -11,6 +11,23 @@ use crate::wire::{host, url};
 /// Authorities whose meaning a matcher remembers.
 const ALIASES: usize = 2048;
 
+/// The longest name of a log object that is a part of its format's.
+const LOG_NAME_MAX: usize = 512;
+
+/// The raw key of a format: which log object, and which fields.
+pub fn format_key(log: &[u8], field_list: &str) -> Vec<u8> {
+    let mut key = Vec::new();
+    push_format_key(&mut key, log, field_list);
+    key
+}
+
+/// Appends it.
+pub fn push_format_key(key: &mut Vec<u8>, log: &[u8], field_list: &str) {
+    key.extend_from_slice(&log[..log.len().min(LOG_NAME_MAX)]);
+    key.extend_from_slice(b": ");
+    key.extend_from_slice(field_list.as_bytes());
+}
+
 /// An entry, as matchers see it.
 #[derive(Clone, Copy, Debug)]
 pub struct Entry<'a, 'b> {

@@ -11,15 +11,17 @@ use super::counts::{Counts, Entries, Increment};
 use super::filter;
 use super::large::{LargeTables, Rows};
 use super::link::Wanted;
+use super::live::LiveFilters;
 use super::logs::Log;
-use super::matcher::{self, Matcher};
-use super::part::{FilterPart, NodeUpdate, Part};
+use super::matcher;
+use super::part::Part;
 use super::quality::{Examples, Received, Times};
 use super::records::Taker;
 use super::rejected::{Amount, Cause, Rejected};
 use super::reuse::Sampler;
 use super::rules::Rules;
 use super::slots::Slots;
+use super::standing::Standings;
 use super::table::{Aliases, Coded, Keyed, REFUSED, Seed};
 use super::windowed::Slot;
 use crate::wire::codes;
@@ -33,18 +35,12 @@ use crate::wire::url;
 /// Texts whose meaning is remembered: authorities, and content types.
 const ALIASES: usize = 16 * 1024;
 
-/// Log objects that are remembered for a node.
-const LOGS_MAX: usize = 32;
-
 /// Where the host of an authority is counted: rows of the host and of the site table.
 #[derive(Clone, Copy, Debug)]
 struct Place {
     host: u32,
     site: u32,
 }
-
-/// The longest name of a log object that is a part of its format's.
-const LOG_NAME_MAX: usize = 512;
 
 /// Which statistics are kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -78,8 +74,7 @@ pub struct Shard {
     types: Keyed,
     routes: Coded,
     nodes: Keyed,
-    node_states: Vec<NodeState>,
-    changed_nodes: Vec<u32>,
+    standings: Standings,
     combined: Combined,
     slots: Slots,
     is_timed: bool,
@@ -96,26 +91,9 @@ pub struct Shard {
     type_rows: Aliases<u32>,
     scratch: Vec<u8>,
     batch: Vec<Pending>,
-    filters: Vec<Live>,
+    filters: LiveFilters,
     caps: Caps,
     seed: Seed,
-}
-
-/// A live filter: tables of their own for the entries that it takes.
-#[derive(Debug)]
-struct Live {
-    id: u64,
-    since: u64,
-    matcher: Matcher,
-    shard: Shard,
-}
-
-#[derive(Debug, Default)]
-struct NodeState {
-    update: NodeUpdate,
-    logs: Vec<Log>,
-    paths: Vec<String>,
-    changed: bool,
 }
 
 /// What became of one segment's entries.
@@ -150,8 +128,7 @@ impl Shard {
             types: keyed(Dimension::Type),
             routes: coded(Dimension::Route),
             nodes: keyed(Dimension::Node),
-            node_states: Vec::new(),
-            changed_nodes: Vec::new(),
+            standings: Standings::default(),
             combined: Combined::new(seed.clone()),
             slots: Slots::default(),
             is_timed: true,
@@ -165,7 +142,7 @@ impl Shard {
             type_rows: Aliases::new(seed.clone(), ALIASES.min(cap(Dimension::Type))),
             scratch: Vec::new(),
             batch: Vec::with_capacity(BATCH),
-            filters: Vec::new(),
+            filters: LiveFilters::default(),
             caps: *caps,
             seed: seed.clone(),
         }
@@ -210,31 +187,21 @@ impl Shard {
         self.scratch.push(b'@');
         self.scratch.extend_from_slice(address.as_bytes());
         let row = self.nodes.row(&self.scratch);
-        // The tables of filters have the same rows of nodes.
-        for live in &mut self.filters {
-            live.shard.nodes.row(&self.scratch);
-        }
-        if row != REFUSED && row as usize == self.node_states.len() {
-            let update = NodeUpdate { row, ..NodeUpdate::default() };
-            self.node_states.push(NodeState { update, ..NodeState::default() });
-        }
+        self.filters.node(&self.scratch);
+        self.standings.know(row);
         row
     }
 
     /// The row of a node whose log is read from a file; all files of one name are one node.
     pub fn file_node(&mut self, name: &[u8], path: &str) -> u32 {
         let row = self.node(name, "file");
-        let Some(state) = self.node_states.get_mut(row as usize) else { return row };
-        if !path.is_empty() && state.paths.len() < LOGS_MAX && !state.paths.iter().any(|known| known == path) {
-            state.paths.push(path.to_owned());
-            self.change_node(row, |update| update.paths.push(path.to_owned()));
-        }
+        self.standings.read_from(row, path);
         row
     }
 
     /// A connection begins (or stops) to speak for a node.
     pub fn node_connection(&mut self, node: u32, opened: bool) {
-        self.change_node(node, |update| {
+        self.standings.change(node, |update| {
             update.connections = if opened { update.connections + 1 } else { update.connections.saturating_sub(1) };
         });
     }
@@ -243,20 +210,7 @@ impl Shard {
     /// (`None`: lines) and their field list.
     pub fn node_log(&mut self, node: u32, file_name: &[u8], version: Option<u32>, field_list: &str) {
         let log = Log::new(file_name, version, field_list, self.rules.count(file_name));
-        let Some(state) = self.node_states.get_mut(node as usize) else { return };
-        if state.logs.len() < LOGS_MAX && !state.logs.contains(&log) {
-            state.logs.push(log.clone());
-            self.change_node(node, |update| update.logs.push(log));
-        }
-    }
-
-    fn change_node(&mut self, node: u32, change: impl FnOnce(&mut NodeUpdate)) {
-        let Some(state) = self.node_states.get_mut(node as usize) else { return };
-        change(&mut state.update);
-        if !state.changed {
-            state.changed = true;
-            self.changed_nodes.push(node);
-        }
+        self.standings.write(node, log);
     }
 
     /// Bytes were read.
@@ -268,7 +222,7 @@ impl Shard {
     pub fn reject(&mut self, cause: Cause, amount: &Amount, node: Option<u32>) {
         self.rejected.add(cause, amount);
         if let Some(node) = node {
-            self.change_node(node, |update| update.rejected.add(cause, amount));
+            self.standings.change(node, |update| update.rejected.add(cause, amount));
         }
     }
 
@@ -334,7 +288,7 @@ impl Shard {
     pub fn set_format(&mut self, log: &[u8], field_list: &str) {
         self.format.clear();
         if self.large.has(Dimension::Format) {
-            push_format_key(&mut self.format, log, field_list);
+            matcher::push_format_key(&mut self.format, log, field_list);
         }
     }
 
@@ -436,18 +390,13 @@ impl Shard {
     /// Entries that come now arrive `now` (ms since the epoch).
     fn begin(&mut self, now: u64) {
         self.slots.begin(now);
-        for live in &mut self.filters {
-            live.shard.slots.begin(now);
-            live.shard.format.clone_from(&self.format);
-        }
+        self.filters.begin(now, &self.format);
     }
 
     /// The entries of a node that came together are over.
     fn end(&mut self, node: u32) {
         self.end_slot(node);
-        for live in &mut self.filters {
-            live.shard.end_slot(node);
-        }
+        self.filters.end(node);
     }
 
     /// Counts an entry in the tables of each filter that takes it.
@@ -455,41 +404,28 @@ impl Shard {
     fn filter(&mut self, has: Has, fields: &Fields<'_>, time: u64, node: u32) {
         let node_key = if node == REFUSED { &[] } else { self.nodes.key(node) };
         let entry = matcher::Entry { has, fields, node: node_key, format: &self.format, rules: &self.rules };
-        for live in &mut self.filters {
-            if live.matcher.takes(&entry) {
-                let mut entries = Entries::default();
-                live.shard.transaction(has, fields, time, node, &mut entries);
-                live.shard.entries.merge(&entries);
-            }
-        }
+        self.filters.see(&entry, time, node);
     }
 
     /// Counts these filters from `now` (ms since the epoch) on, those that are counted already without a break, and no others.
     pub fn set_filters(&mut self, wanted: &[Wanted], now: u64) {
-        if self.filters.iter().map(|live| live.id).eq(wanted.iter().map(|wanted| wanted.id)) {
-            return;
-        }
-        self.filters.retain(|live| wanted.iter().any(|wanted| wanted.id == live.id));
-        for wanted in wanted {
-            if self.filters.iter().any(|live| live.id == wanted.id) {
-                continue;
-            }
+        let Self { filters, nodes, .. } = self;
+        filters.set(wanted, now, &self.seed, || {
             let statistics = if self.is_timed { Statistics::All } else { Statistics::Base };
             let shard = Self::new(self.worker, &filter::caps(&self.caps), &self.seed);
             let mut shard = shard.with_rules(self.rules.clone()).with_statistics(statistics);
             shard.sample_below(0);
             // Records are kept of all entries, and found by what filters take.
             shard.taker.stop();
-            for row in 0..self.nodes.len() as u32 {
-                shard.nodes.row(self.nodes.key(row));
+            for row in 0..nodes.len() as u32 {
+                shard.nodes.row(nodes.key(row));
             }
-            let matcher = Matcher::new((*wanted.filter).clone(), &self.seed);
-            self.filters.push(Live { id: wanted.id, since: now, matcher, shard });
-        }
+            shard
+        });
     }
 
     /// Adds what the segment has had so far, which is of one node and one slot.
-    fn end_slot(&mut self, node: u32) {
+    pub(super) fn end_slot(&mut self, node: u32) {
         let sum = std::mem::take(&mut self.sum);
         if !sum.is_empty() {
             self.total.merge(&sum);
@@ -505,24 +441,9 @@ impl Shard {
     /// Entries of a node arrived, of these times.
     fn arrived(&mut self, node: u32, times: &Times, entries: &Entries) {
         self.entries.merge(entries);
-        let mut received = std::mem::take(&mut self.received);
+        let received = Received { entries: *entries, late: times.late, ..std::mem::take(&mut self.received) };
         let mut examples = std::mem::take(&mut self.examples);
-        (received.entries, received.late) = (*entries, times.late);
-        self.change_node(node, |update| {
-            if update.last_arrival > 0 {
-                // The usual time between segments, as a moving mean over about ten of them.
-                let gap = times.now.saturating_sub(update.last_arrival);
-                update.interval = if update.interval == 0 { gap } else { (update.interval * 9 + gap) / 10 };
-            }
-            update.last_arrival = times.now;
-            if times.newest > 0 {
-                update.last_entry = update.last_entry.max(times.newest);
-                update.lag = times.now as i64 - times.newest.min(i64::MAX as u64) as i64;
-                update.lags.add(times, entries.received());
-            }
-            update.received.merge(&received);
-            update.examples.update(&examples);
-        });
+        self.standings.arrived(node, times, &received, &examples);
         // Its room serves the next one.
         examples.clear();
         self.examples = examples;
@@ -633,6 +554,8 @@ impl Shard {
         self.places.clear();
         self.recent.iter_mut().for_each(Recent::clear);
         self.slots.forget_clients();
+        // Its row may be another site's now.
+        self.site = REFUSED;
     }
 
     /// A combination that is not kept.
@@ -720,12 +643,7 @@ impl Shard {
         self.statuses.hand_over(&mut part.tables[Dimension::Status as usize]);
         self.routes.hand_over(&mut part.tables[Dimension::Route as usize]);
         self.nodes.hand_over(&mut part.tables[Dimension::Node as usize]);
-        for node in self.changed_nodes.drain(..) {
-            let state = &mut self.node_states[node as usize];
-            state.changed = false;
-            let standing = state.update.standing();
-            part.nodes.push(std::mem::replace(&mut state.update, standing));
-        }
+        self.standings.hand_over(&mut part.nodes);
         self.methods.hand_over(&mut part.tables[Dimension::Method as usize]);
         self.types.hand_over(&mut part.tables[Dimension::Type as usize]);
         if full {
@@ -733,13 +651,26 @@ impl Shard {
             // Slots have new numbers: the next entry has to go to its own anew.
             self.slots.leave();
         }
-        let mut spare = std::mem::take(&mut part.spare).into_iter();
-        for live in &mut self.filters {
-            let mut of_filter = spare.next().unwrap_or_default();
-            live.shard.hand_over(&mut of_filter, tick, full);
-            of_filter.table_bytes += live.matcher.bytes() as u64;
-            part.filters.push(FilterPart { id: live.id, since: live.since, part: of_filter });
-        }
+        self.filters.hand_over(part, tick, full);
+    }
+
+    /// What comes now arrives `now` (ms since the epoch), in that format; for the tables of a filter.
+    pub(super) fn begin_filtered(&mut self, now: u64, format: &[u8]) {
+        self.slots.begin(now);
+        self.format.clear();
+        self.format.extend_from_slice(format);
+    }
+
+    /// Counts an entry that a filter takes.
+    pub(super) fn see_filtered(&mut self, has: Has, fields: &Fields<'_>, time: u64, node: u32) {
+        let mut entries = Entries::default();
+        self.transaction(has, fields, time, node, &mut entries);
+        self.entries.merge(&entries);
+    }
+
+    /// The tables of filters have the same rows of nodes as those of all entries.
+    pub(super) fn know_node(&mut self, key: &[u8]) {
+        self.nodes.row(key);
     }
 
     /// Bytes of all tables.
@@ -756,19 +687,6 @@ impl Shard {
             + self.places.bytes()
             + self.type_rows.bytes()
     }
-}
-
-/// The raw key of a format: which log object, and which fields.
-pub fn format_key(log: &[u8], field_list: &str) -> Vec<u8> {
-    let mut key = Vec::new();
-    push_format_key(&mut key, log, field_list);
-    key
-}
-
-fn push_format_key(key: &mut Vec<u8>, log: &[u8], field_list: &str) {
-    key.extend_from_slice(&log[..log.len().min(LOG_NAME_MAX)]);
-    key.extend_from_slice(b": ");
-    key.extend_from_slice(field_list.as_bytes());
 }
 
 /// The row of a content type: without parameters, in lower case.

@@ -29,7 +29,13 @@ impl Ring {
         self.list.push_back((record.clone(), of));
         self.used = now;
         while self.bytes > bytes || self.list.len() > count {
-            let Some((gone, _)) = self.list.pop_front() else { break };
+            self.shorten();
+        }
+    }
+
+    /// Drops the oldest.
+    fn shorten(&mut self) {
+        if let Some((gone, _)) = self.list.pop_front() {
             self.bytes -= gone.bytes();
         }
     }
@@ -42,6 +48,8 @@ pub struct Kept {
     recent: Ring,
     failed: Ring,
     by_node: HashMap<u32, Ring>,
+    /// What all of these take.
+    node_bytes: usize,
     by_site: HashMap<Box<[u8]>, Ring>,
     slowest: Best,
     largest: Best,
@@ -93,6 +101,7 @@ impl Kept {
             recent: Ring::default(),
             failed: Ring::default(),
             by_node: HashMap::new(),
+            node_bytes: 0,
             by_site: HashMap::new(),
             slowest: Best::new(Order::Slowest, each),
             largest: Best::new(Order::Largest, each),
@@ -128,9 +137,20 @@ impl Kept {
 
     fn add_of_node(&mut self, record: &Arc<Record>, now: u64) {
         let Some(&row) = self.nodes.get(&(record.worker, record.node)) else { return };
-        if self.by_node.len() < NODES || self.by_node.contains_key(&row) {
-            let bytes = self.budget / 8 / (self.by_node.len() + 1);
-            self.by_node.entry(row).or_default().push(record, 1.0, now, bytes, OF_ONE);
+        if self.by_node.len() == NODES && !self.by_node.contains_key(&row) {
+            return;
+        }
+        let room = self.budget / 8;
+        let ring = self.by_node.entry(row).or_default();
+        let before = ring.bytes;
+        ring.push(record, 1.0, now, room, OF_ONE);
+        self.node_bytes = self.node_bytes + ring.bytes - before;
+        // Whoever has the most gives: a quiet node keeps what it has.
+        while self.node_bytes > room {
+            let Some(ring) = self.by_node.values_mut().max_by_key(|ring| ring.bytes) else { break };
+            let before = ring.bytes;
+            ring.shorten();
+            self.node_bytes = self.node_bytes + ring.bytes - before;
         }
     }
 

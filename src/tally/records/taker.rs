@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+
 use super::{Order, RECORD_MAX, Record};
 use crate::tally::counts::{Band, Increment};
 use crate::wire::segment::{RawEntry, Segment};
@@ -49,22 +52,9 @@ impl Taken {
     }
 }
 
-/// Numbers without a pattern: SplitMix64 (Steele et al., 2014).
-#[derive(Clone, Debug)]
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ mixed >> 31
-    }
-
-    /// Above 0, up to 1.
-    fn unit(&mut self) -> f64 {
-        ((self.next() >> 11) + 1) as f64 / (1_u64 << 53) as f64
-    }
+/// Above 0, up to 1.
+fn unit(random: &mut SmallRng) -> f64 {
+    1.0 - random.random::<f64>()
 }
 
 /// A uniform sample of what passes: algorithm L of Li, "Reservoir-Sampling Algorithms of Time Complexity O(n(1 + log(N/n)))", 1994.
@@ -81,23 +71,23 @@ impl Reservoir {
         Self { list: Vec::new(), until: 1, weight: 1.0 }
     }
 
-    fn take(&mut self, record: Arc<Record>, random: &mut Random) {
+    fn take(&mut self, record: Arc<Record>, random: &mut SmallRng) {
         if self.list.len() < LIST {
             self.list.push(record);
         } else {
-            let at = random.next() as usize % LIST;
+            let at = random.random_range(..LIST);
             self.list[at] = record;
         }
         self.go_on(random);
     }
 
     /// Says how many entries pass before the next is taken.
-    fn go_on(&mut self, random: &mut Random) {
+    fn go_on(&mut self, random: &mut SmallRng) {
         self.until = 1;
         if self.list.len() == LIST {
-            self.weight *= (random.unit().ln() / LIST as f64).exp();
+            self.weight *= (unit(random).ln() / LIST as f64).exp();
             // A weight of nearly 1 gives an infinite logarithm, and a skip of 0; one of nearly 0 a skip that saturates.
-            self.until += (random.unit().ln() / (-self.weight).ln_1p()).floor() as u64;
+            self.until += (unit(random).ln() / (-self.weight).ln_1p()).floor() as u64;
         }
     }
 
@@ -160,7 +150,7 @@ pub struct Taker {
     of_node: Vec<u32>,
     by_node: Vec<Arc<Record>>,
     heads: Vec<Arc<[u8]>>,
-    random: Random,
+    random: SmallRng,
 }
 
 impl Taker {
@@ -179,7 +169,7 @@ impl Taker {
             of_node: Vec::new(),
             by_node: Vec::new(),
             heads: Vec::new(),
-            random: Random(seed),
+            random: SmallRng::seed_from_u64(seed),
         }
     }
 
@@ -195,7 +185,7 @@ impl Taker {
         self.until_node = u64::MAX;
         let taken = self.of_node.get(node as usize).copied().unwrap_or(0);
         if self.is_on && entries > 0 && taken < OF_NODE && self.by_node.len() < OF_NODES {
-            self.until_node = 1 + self.random.next() % u64::from(entries);
+            self.until_node = self.random.random_range(1..=u64::from(entries));
         }
     }
 

@@ -205,6 +205,25 @@ fn what_is_kept_stays_within_its_budget_and_is_the_newest_and_the_greatest() {
 }
 
 #[test]
+fn however_many_nodes_there_are_their_records_stay_within_the_budget() {
+    const BUDGET: usize = 1 << 20;
+    let mut kept = Kept::new(BUDGET);
+    for second in 0..3000_u64 {
+        let now = 1_795_460_400_000 + second * 1000;
+        // More and more nodes, of which the first is always the busiest.
+        let by_node =
+            (0..8).map(|n| record(now, 0, 1, if n < 4 { 0 } else { (second as u32 / 2 + n) % 900 })).collect();
+        kept.add(&Taken { by_node, ..Taken::default() }, 8, 0, now, Some);
+        assert!(kept.bytes() <= BUDGET / 8, "{} in second {second}", kept.bytes());
+    }
+    let nodes: HashMap<u32, usize> = kept.pool().recent.iter().fold(HashMap::new(), |mut nodes, (record, _)| {
+        *nodes.entry(record.node).or_default() += 1;
+        nodes
+    });
+    assert!(nodes.len() > 100 && nodes.values().all(|count| *count < 10), "{nodes:?}");
+}
+
+#[test]
 fn rare_nodes_and_sites_are_still_there_after_busy_ones() {
     let mut kept = Kept::new(1 << 20);
     let rare = record(1_795_460_400_000, 7777, 5, 9);
