@@ -11,6 +11,7 @@ use std::process::Command;
 use common::program::Program;
 use common::{found, unpacked};
 use serde_json::Value;
+use visulate::wire::encode::{Header, SegmentWriter, Value as Field, auth_message, message};
 
 const ORDERS: [&str; 4] = ["recent", "slowest", "largest", "failed"];
 
@@ -146,6 +147,28 @@ fn the_rate_says_how_many_are_kept() {
         (200, "text/csv", "time,node,log,band,bytes,time_ms,fields,line")
     );
     assert_eq!(program.json("/api/v1/entries?window=1m")["entries"], Value::Array(vec![]), "these are old");
+}
+
+#[test]
+fn each_record_tells_its_band() {
+    let program = Program::start_with(&[], &[("TZ", "UTC")]);
+    let send = |field_list: &[u8], entries: &[[Field<'_>; 2]]| {
+        let header = Header { field_list, source_host: b"edge", ..Header::default() };
+        let mut writer = SegmentWriter::new(&header, 1_795_460_493);
+        entries.iter().for_each(|values| writer.push(1_795_460_493, 0, values).unwrap());
+        program.send(&[auth_message(b"foobar"), message(writer.finish(1_795_460_493))].concat());
+    };
+    let code = |code: char| [Field::Int(code as i64), Field::Int(10)];
+    send(b"crc,psql", &[code('1'), code('5'), code('7'), code('C')]);
+    program.received(4);
+    send(b"cqhm,psql", &[[Field::Text(b"GET"), Field::Int(10)]]);
+    program.received(5);
+    let answer = program.json("/api/v1/entries");
+    let summary = program.json("/api/v1/summary");
+    assert_eq!((&answer["kept"], &answer["rate"]), (&5.into(), &1.0.into()), "{summary}");
+    let bands: BTreeSet<&str> =
+        answer["entries"].as_array().unwrap().iter().map(|entry| entry["band"].as_str().unwrap()).collect();
+    assert_eq!(bands, BTreeSet::from(["hit", "refresh_hit", "miss", "error", "unknown"]));
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 pub mod browser;
 pub mod program;
+pub mod vectors;
 
 /// Requests and bytes by key.
 pub type Totals = BTreeMap<String, (u64, u64)>;
