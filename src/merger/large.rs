@@ -27,14 +27,17 @@ pub struct Larges {
     /// The copies that snapshots share, until the next full tick.
     copies: Vec<Option<Arc<Large>>>,
     room: Room,
-    key: Vec<u8>,
 }
 
 /// Room that is used again.
 #[derive(Debug, Default)]
 struct Room {
+    /// Of deltas.
+    ids: Vec<u32>,
     order: Vec<u32>,
     rows: Vec<Row>,
+    /// Of a pair.
+    name: Vec<u8>,
 }
 
 impl Larges {
@@ -54,7 +57,6 @@ impl Larges {
             is_timed,
             copies: Dimension::LARGE.map(|_| None).into_iter().collect(),
             room: Room::default(),
-            key: Vec::new(),
         }
     }
 
@@ -74,6 +76,8 @@ impl Larges {
         }
         for (number, dimension) in Dimension::LARGE.into_iter().enumerate() {
             let large = &part.large[dimension as usize];
+            let Room { ids, name, .. } = &mut self.room;
+            ids.clear();
             let (before, levels) = self.levels.split_at_mut(number);
             let Some(levels) = levels.first_mut() else { continue };
             if large.restarts {
@@ -94,12 +98,14 @@ impl Larges {
                     Dimension::Node => Either::Key(node(row)),
                     _ => Either::Key(before[of as usize].key(part.worker, row)),
                 };
-                for &[a, b] in &large.pairs {
-                    join([key(first, a).bytes(), key(second, b).bytes()], &mut self.key);
-                    levels.learn(part.worker, &self.key, hash(&self.key));
-                }
+                ids.extend(large.deltas.iter().map(|delta| {
+                    join([key(first, delta.row).bytes(), key(second, delta.other).bytes()], name);
+                    levels.name(name, hash(name))
+                }));
+            } else {
+                ids.extend(large.deltas.iter().map(|delta| levels.id(part.worker, delta.row)));
             }
-            add(levels, part.worker, large, &part.large_slots, &mut self.room);
+            add(levels, large, &part.large_slots, &mut self.room);
             levels.gave_up(large.dropped, part.crowded);
         }
     }
@@ -160,9 +166,9 @@ impl Either<'_> {
     }
 }
 
-/// Adds what a worker had in each slot of one dimension.
-fn add(levels: &mut Levels, worker: usize, part: &LargePart, slots: &[Slot], room: &mut Room) {
-    let Room { order, rows } = room;
+/// Adds what a worker had in each slot of one dimension; the ids of its deltas are there.
+fn add(levels: &mut Levels, part: &LargePart, slots: &[Slot], room: &mut Room) {
+    let Room { ids, order, rows, .. } = room;
     order.clear();
     order.extend(0..part.deltas.len() as u32);
     // Of most parts, all but a few are of two or three slots.
@@ -179,7 +185,7 @@ fn add(levels: &mut Levels, worker: usize, part: &LargePart, slots: &[Slot], roo
         rows.clear();
         rows.extend(of_slot.iter().map(|&number| {
             let delta = &part.deltas[number as usize];
-            Row { id: levels.id(worker, delta.row), counts: delta.counts, error: error(number) }
+            Row { id: ids[number as usize], counts: delta.counts, error: error(number) }
         }));
         let lost = part.lost.get(number).copied().unwrap_or_default();
         if !rows.is_empty() || lost != Lost::default() {

@@ -5,11 +5,13 @@ use super::batch::{Keys, Pending};
 use super::caps::{Caps, KEY_MAX};
 use super::counts::Counts;
 use super::dimension::Kind;
+use super::paired::{Paired, Room};
 use super::part::Part;
 use super::slot_numbers::SlotNumbers;
-use super::slotted::{Knife, Paired, Slotted};
+use super::slotted::{Knife, Slotted};
 use super::table::{REFUSED, Seed, cut};
 use super::windowed::{Scales, Slot};
+use crate::wire::host;
 
 /// Dimensions that have keys of their own: the first of [`Dimension::LARGE`].
 pub const KEYED: usize = 8;
@@ -43,17 +45,23 @@ impl Rows {
     pub const NONE: Self = Self { keyed: [REFUSED; KEYED], node: REFUSED, status: REFUSED, slot: 0 };
 
     fn pair(&self, pair: usize) -> [u32; 2] {
-        let [client, site] = [self.keyed[Dimension::Client as usize], self.keyed[Dimension::Site as usize]];
         match pair {
-            CLIENT_SITE => [client, site],
-            SITE_STATUS => [site, self.status],
+            CLIENT_SITE => [self.keyed[Dimension::Client as usize], self.keyed[Dimension::Site as usize]],
             _ => [self.node, self.status],
         }
     }
+
+    /// Host and status; an entry without a status has one that no other has.
+    fn host_status(&self) -> [u32; 2] {
+        [self.keyed[Dimension::Host as usize], self.status.min(NO_STATUS)]
+    }
 }
 
-/// Statuses whose pair with the node at hand is remembered: all that are in order.
-const STATUSES: usize = 1024;
+/// Stands for no status beside a host.
+const NO_STATUS: u32 = u32::MAX - 1;
+
+/// Tables that entries aren't counted in one by one: see [`LargeTables::merge`] and [`LargeTables::settle`].
+const COUNTED_OTHERWISE: [usize; 3] = [Dimension::Format as usize, Dimension::Host as usize, Dimension::Site as usize];
 
 /// Dimensions whose keys are looked up a batch at a time: those that have the most.
 const STAGED: [Dimension; 2] = [Dimension::Client, Dimension::Url];
@@ -63,6 +71,8 @@ const STAGED: [Dimension; 2] = [Dimension::Client, Dimension::Url];
 pub struct LargeTables {
     keyed: [Slotted; KEYED],
     paired: [Paired; PAIRED],
+    /// Hosts by status, whose sums are those of hosts, sites, and sites by status: one place to count in instead of three.
+    hosts: Paired,
     /// How many of each are in use.
     used: (usize, usize),
     slots: SlotNumbers,
@@ -71,8 +81,7 @@ pub struct LargeTables {
     staged: [Keys; STAGED.len()],
     found: Vec<u32>,
     numbers: Vec<u32>,
-    /// By status: a node, and the row of both. Entries of a segment have one node and few statuses.
-    node_statuses: Vec<(u32, u32)>,
+    room: Room,
 }
 
 impl LargeTables {
@@ -82,13 +91,14 @@ impl LargeTables {
         Self {
             keyed: std::array::from_fn(|number| Slotted::new(seed.clone(), cap(number))),
             paired: std::array::from_fn(|number| Paired::new(seed.clone(), cap(KEYED + number))),
+            hosts: Paired::new(seed.clone(), cap(Dimension::Host as usize)),
             used: (KEYED, PAIRED),
             slots: SlotNumbers::default(),
             knife: Knife::default(),
             staged: Default::default(),
             found: Vec::new(),
             numbers: Vec::new(),
-            node_statuses: vec![(REFUSED, REFUSED); STATUSES],
+            room: Room::default(),
         }
     }
 
@@ -165,30 +175,44 @@ impl LargeTables {
 
     /// Counts the transactions of a batch, table by table, so that the cache misses of many overlap.
     pub fn record(&mut self, batch: &[Pending]) {
-        let Self { keyed, paired, found, numbers, node_statuses, .. } = self;
-        for (pair, table) in paired[..self.used.1].iter_mut().enumerate() {
-            found.clear();
-            found.extend(batch.iter().map(|Pending { rows, .. }| match rows.pair(pair) {
-                pair if pair.contains(&REFUSED) => REFUSED,
-                [node, status] if pair == NODE_STATUS => match node_statuses.get_mut(status as usize) {
-                    Some((known, row)) if *known == node => *row,
-                    place => {
-                        let row = table.row([node, status]);
-                        place.into_iter().for_each(|place| *place = (node, row));
-                        row
-                    }
-                },
-                pair => table.row(pair),
-            }));
-            let rows = batch.iter().zip(&*found);
-            table.record(rows.map(|(entry, &row)| (row, entry.rows.slot, &entry.increment)), numbers);
+        let Self { keyed, paired, hosts, numbers, room, .. } = self;
+        for (pair, table) in paired[..self.used.1].iter_mut().enumerate().filter(|(pair, _)| *pair != SITE_STATUS) {
+            table.record(
+                batch.iter().map(|Pending { rows, increment, .. }| (rows.pair(pair), rows.slot, increment)),
+                room,
+            );
         }
+        hosts.record(
+            batch.iter().map(|Pending { rows, increment, .. }| (rows.host_status(), rows.slot, increment)),
+            room,
+        );
         for (number, table) in keyed[..self.used.0].iter_mut().enumerate() {
-            if number != Dimension::Format as usize {
+            if !COUNTED_OTHERWISE.contains(&number) {
                 let rows = batch.iter().map(|entry| (entry.rows.keyed[number], entry.rows.slot, &entry.increment));
                 table.record(rows, numbers);
             }
         }
+        if hosts.is_full() {
+            self.settle();
+        }
+    }
+
+    /// Adds what hosts had by status to hosts, sites, and sites by status. Rows keep their numbers.
+    fn settle(&mut self) {
+        let Self { keyed, paired, hosts, .. } = self;
+        let (before, hosts_on) = keyed.split_at_mut(Dimension::Host as usize);
+        let [Some(host_table), Some(sites)] = [hosts_on.first_mut(), before.get_mut(Dimension::Site as usize)] else {
+            return;
+        };
+        for delta in hosts.deltas() {
+            host_table.merge(delta.row, delta.slot, &delta.counts);
+            let site = sites.row(host::site(host_table.key(delta.row)));
+            sites.merge(site, delta.slot, &delta.counts);
+            if self.used.1 > SITE_STATUS && delta.other != NO_STATUS {
+                paired[SITE_STATUS].merge([site, delta.other], delta.slot, &delta.counts);
+            }
+        }
+        hosts.clear();
     }
 
     /// Counts many entries of the slot that was gone to last at once.
@@ -208,13 +232,14 @@ impl LargeTables {
     /// Makes room: all rows get new numbers, so that none may be at hand. `total` says what makes a row heavy.
     #[cold]
     pub fn cut(&mut self, total: &Counts) {
+        // Rows without counts go.
+        self.settle();
         self.knife.scales = Scales::of(total);
         let knife = &mut self.knife;
         // Only those that are full: the others, and the rows that are known of them, stay as they are.
         let maps: Vec<Option<Vec<u32>>> =
             self.keyed.iter_mut().map(|table| table.is_full().then(|| table.cut(knife))).collect();
         let map = |dimension: Dimension| maps.get(dimension as usize).and_then(Option::as_deref);
-        self.node_statuses.fill((REFUSED, REFUSED));
         for (number, table) in self.paired.iter_mut().enumerate() {
             let Kind::Pair([first, second]) = Dimension::LARGE[KEYED + number].kind() else { continue };
             let maps = [map(first), map(second)];
@@ -226,6 +251,7 @@ impl LargeTables {
 
     /// Moves what is new and what was counted into `part`, which is empty.
     pub fn hand_over(&mut self, part: &mut Part) {
+        self.settle();
         part.crowded = self.slots.hand_over(&mut part.large_slots);
         for (number, dimension) in Dimension::LARGE.into_iter().enumerate() {
             let large = &mut part.large[dimension as usize];
@@ -240,7 +266,7 @@ impl LargeTables {
     pub fn bytes(&self) -> usize {
         self.keyed.iter().map(Slotted::bytes).sum::<usize>()
             + self.paired.iter().map(Paired::bytes).sum::<usize>()
-            + self.node_statuses.capacity() * size_of::<(u32, u32)>()
+            + self.hosts.bytes()
     }
 }
 
@@ -254,3 +280,6 @@ const _: () = {
     assert!(Dimension::LARGE[KEYED + SITE_STATUS] as usize == Dimension::SiteStatus as usize);
     assert!(Dimension::LARGE[KEYED + NODE_STATUS] as usize == Dimension::NodeStatus as usize);
 };
+
+#[cfg(test)]
+mod tests;

@@ -87,9 +87,7 @@ pub struct LargePart {
     pub restarts: bool,
     /// New keys, numbered on from those sent before.
     pub keys: NewKeys,
-    /// New pairs (rows of two other tables), numbered on from those sent before.
-    pub pairs: Vec<[u32; 2]>,
-    /// What rows had, by slot: at most one of a row and slot.
+    /// What rows, or pairs of rows, had, by slot: at most one of a row or pair, and slot.
     pub deltas: Vec<Delta>,
     /// The most that a delta may have missed, for those that may have; by rising number.
     pub errors: Vec<(u32, Loss)>,
@@ -104,7 +102,6 @@ impl LargePart {
     pub fn bytes(&self) -> usize {
         self.keys.text.capacity()
             + self.keys.ends.capacity() * 4
-            + self.pairs.capacity() * 8
             + self.deltas.capacity() * size_of::<Delta>()
             + self.errors.capacity() * size_of::<(u32, Loss)>()
             + self.lost.capacity() * size_of::<Lost>()
@@ -114,7 +111,6 @@ impl LargePart {
     pub fn clear(&mut self) {
         self.restarts = false;
         self.keys.clear();
-        self.pairs.clear();
         self.deltas.clear();
         self.errors.clear();
         self.lost.clear();

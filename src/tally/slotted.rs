@@ -7,11 +7,10 @@
 //! A full table keeps the heaviest half of its deltas and the rows of these; what is dropped stays in its slot's total, and bounds what any
 //! key without a row there can have had (guide/windows.md 2).
 
-use std::hash::{BuildHasher, Hasher};
 use std::hint::black_box;
 
 use foldhash::fast::FixedState;
-use hashbrown::{HashMap, HashTable};
+use hashbrown::HashMap;
 
 use super::Counts;
 use super::batch::Keys;
@@ -30,15 +29,17 @@ const OVER: usize = super::batch::BATCH;
 /// Deltas that stay near the processor anyway: 256 KiB.
 const NEAR: usize = 2048;
 
-/// What a row had in one slot.
+/// What a row, or a pair of rows, had in one slot.
 // Two cache lines, which the processor fetches together: unaligned, it would lie in three.
 #[derive(Clone, Copy, Debug)]
 #[repr(align(128))]
 pub struct Delta {
     /// What was counted.
     pub counts: Counts,
-    /// Whose.
+    /// Whose; of a pair, that of the first table.
     pub row: u32,
+    /// Of a pair, the row in the second table.
+    pub other: u32,
     /// Number of the slot in its part.
     pub slot: u32,
 }
@@ -62,6 +63,112 @@ pub struct Knife {
     chooser: Chooser,
 }
 
+/// What was counted, and what was not for want of room.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Deltas {
+    pub list: Vec<Delta>,
+    /// The most that a delta may have missed, for those that may have; by rising number.
+    errors: Vec<(u32, Loss)>,
+    /// By slot, as far as anything was lost.
+    lost: Vec<Lost>,
+    dropped: u64,
+    /// Deltas that there is room for, about.
+    cap: usize,
+}
+
+impl Deltas {
+    pub fn new(cap: usize) -> Self {
+        Self { cap, ..Self::default() }
+    }
+
+    /// A new one; gives its number.
+    pub fn push(&mut self, row: u32, other: u32, slot: u32) -> u32 {
+        let number = self.list.len() as u32;
+        if let Some(lost) = self.lost.get(slot as usize)
+            && !lost.absent.is_none()
+        {
+            self.errors.push((number, lost.absent));
+        }
+        make_room(&mut self.list, self.cap);
+        self.list.push(Delta { counts: Counts::default(), row, other, slot });
+        number
+    }
+
+    /// Counts for no row: for one key any number of times, so that losses add up.
+    #[cold]
+    fn lose(&mut self, slot: u32, counts: &Counts) {
+        let lost = lost_of(&mut self.lost, slot);
+        lost.rest.merge(counts);
+        lost.absent = lost.absent.plus(&Scales::default().loss(counts));
+    }
+
+    /// True if there are as many as there is room for.
+    pub fn is_full(&self) -> bool {
+        self.list.len() >= self.cap
+    }
+
+    /// How many stay when room is made: all, if enough rows go that have none.
+    pub fn enough(&self) -> usize {
+        if self.list.len() <= self.cap / 4 * 3 { self.list.len() } else { self.cap / 2 }
+    }
+
+    /// Drops all deltas that don't `stay`, and of the others all but the `keep` heaviest.
+    pub fn cut(&mut self, keep: usize, knife: &mut Knife, stays: impl Fn(&Delta) -> bool) {
+        let Self { list, errors, lost, dropped, .. } = self;
+        let Knife { scales, chooser } = knife;
+        let mut known = errors.iter().peekable();
+        let mut error =
+            |number: u32| known.next_if(|(with, _)| *with == number).map_or(Loss::NONE, |(_, error)| *error);
+        chooser.weights.clear();
+        for (delta, number) in list.iter().zip(0..) {
+            // What is lost of a row weighs too.
+            let error = error(number).weight();
+            if stays(delta) {
+                chooser.weights.push(scales.loss(&delta.counts).weight().saturating_add(error));
+            }
+        }
+        let mut choice = (chooser.weights.len() > keep).then(|| chooser.choose(keep));
+        let mut weights = chooser.weights.iter();
+        let before = list.len();
+        let (mut number, mut kept) = (0, 0);
+        let mut known = errors.iter().peekable();
+        let mut errors_left = Vec::new();
+        list.retain(|delta| {
+            let error = known.next_if(|(with, _)| *with == number).map(|(_, error)| *error);
+            number += 1;
+            let keeps = stays(delta) && {
+                let weight = weights.next().copied().unwrap_or(0);
+                choice.as_mut().is_none_or(|choice| choice.keeps(weight))
+            };
+            if !keeps {
+                let lost = lost_of(lost, delta.slot);
+                lost.rest.merge(&delta.counts);
+                lost.absent = lost.absent.most(&scales.loss(&delta.counts).plus(&error.unwrap_or(Loss::NONE)));
+                return false;
+            }
+            errors_left.extend(error.map(|error| (kept, error)));
+            kept += 1;
+            true
+        });
+        *errors = errors_left;
+        *dropped += (before - list.len()) as u64;
+    }
+
+    /// Moves all into `part`, whose room it gets.
+    pub fn hand_over(&mut self, part: &mut LargePart) {
+        std::mem::swap(&mut self.list, &mut part.deltas);
+        std::mem::swap(&mut self.errors, &mut part.errors);
+        std::mem::swap(&mut self.lost, &mut part.lost);
+        part.dropped = std::mem::take(&mut self.dropped);
+    }
+
+    pub fn bytes(&self) -> usize {
+        self.list.capacity() * size_of::<Delta>()
+            + self.errors.capacity() * size_of::<(u32, Loss)>()
+            + self.lost.capacity() * size_of::<Lost>()
+    }
+}
+
 /// Deltas of all rows.
 #[derive(Clone, Debug)]
 struct Rows {
@@ -69,27 +176,12 @@ struct Rows {
     lanes: Vec<[u32; LANES]>,
     /// Deltas that lost their lane to a later slot's: by row and slot, their numbers.
     displaced: HashMap<(u32, u32), u32, FixedState>,
-    deltas: Vec<Delta>,
-    /// The most that a delta may have missed, for those that may have; by rising number.
-    errors: Vec<(u32, Loss)>,
-    /// By slot, as far as anything was lost.
-    lost: Vec<Lost>,
-    dropped: u64,
-    /// Rows, and deltas, that there is room for, about.
-    cap: usize,
+    deltas: Deltas,
 }
 
 impl Rows {
     fn new(cap: usize) -> Self {
-        Self {
-            cap,
-            lanes: Vec::new(),
-            displaced: HashMap::default(),
-            deltas: Vec::new(),
-            errors: Vec::new(),
-            lost: Vec::new(),
-            dropped: 0,
-        }
+        Self { lanes: Vec::new(), displaced: HashMap::default(), deltas: Deltas::new(cap) }
     }
 
     /// The delta of a row in a slot of the part; `None` without a row.
@@ -99,7 +191,7 @@ impl Rows {
             return None;
         }
         let number = self.number(row, slot);
-        self.deltas.get_mut(number as usize)
+        self.deltas.list.get_mut(number as usize)
     }
 
     /// One more than the number of the delta in the row's lane; 0 without one.
@@ -111,7 +203,7 @@ impl Rows {
     /// Counts entries, each in a row and a slot; those without a row are left out. `numbers` is room.
     #[inline]
     fn record<'a>(&mut self, entries: impl Iterator<Item = (u32, u32, &'a Increment)> + Clone, numbers: &mut Vec<u32>) {
-        if self.deltas.len() < NEAR {
+        if self.deltas.list.len() < NEAR {
             for (row, slot, entry) in entries {
                 if let Some(delta) = self.delta(row, slot) {
                     delta.counts.record(entry);
@@ -124,7 +216,7 @@ impl Rows {
         numbers.extend(entries.clone().map(|(row, slot, _)| self.lane(row, slot)));
         let mut touched = 0;
         for ((row, slot, _), number) in entries.clone().zip(&mut *numbers) {
-            match self.deltas.get(number.wrapping_sub(1) as usize) {
+            match self.deltas.list.get(number.wrapping_sub(1) as usize) {
                 Some(delta) if delta.slot == slot => touched ^= delta.counts.requests[0],
                 // The lane may have been given to this slot by an entry before.
                 _ if (row as usize) < self.lanes.len() => *number = self.number(row, slot) + 1,
@@ -133,7 +225,7 @@ impl Rows {
         }
         black_box(touched);
         for ((.., entry), number) in entries.zip(&*numbers) {
-            if let Some(delta) = self.deltas.get_mut(number.wrapping_sub(1) as usize) {
+            if let Some(delta) = self.deltas.list.get_mut(number.wrapping_sub(1) as usize) {
                 delta.counts.record(entry);
             }
         }
@@ -143,7 +235,7 @@ impl Rows {
     #[inline]
     fn number(&mut self, row: u32, slot: u32) -> u32 {
         let number = self.lanes[row as usize][slot as usize % LANES];
-        let is_here = self.deltas.get(number.wrapping_sub(1) as usize).is_some_and(|delta| delta.slot == slot);
+        let is_here = self.deltas.list.get(number.wrapping_sub(1) as usize).is_some_and(|delta| delta.slot == slot);
         if is_here { number - 1 } else { self.turn(row, slot) }
     }
 
@@ -155,84 +247,22 @@ impl Rows {
         let mut known = None;
         if before > 0 {
             known = self.displaced.remove(&(row, slot));
-            self.displaced.insert((row, self.deltas[before as usize - 1].slot), before - 1);
+            self.displaced.insert((row, self.deltas.list[before as usize - 1].slot), before - 1);
         }
-        let at = known.unwrap_or_else(|| self.new_delta(row, slot));
+        let at = known.unwrap_or_else(|| self.deltas.push(row, 0, slot));
         self.lanes[row as usize][slot as usize % LANES] = at + 1;
         at
     }
 
     fn new_row(&mut self) {
-        make_room(&mut self.lanes, self.cap);
+        make_room(&mut self.lanes, self.deltas.cap);
         self.lanes.push([0; LANES]);
-    }
-
-    fn new_delta(&mut self, row: u32, slot: u32) -> u32 {
-        let number = self.deltas.len() as u32;
-        if let Some(lost) = self.lost.get(slot as usize)
-            && !lost.absent.is_none()
-        {
-            self.errors.push((number, lost.absent));
-        }
-        make_room(&mut self.deltas, self.cap);
-        self.deltas.push(Delta { counts: Counts::default(), row, slot });
-        number
-    }
-
-    /// Counts for no row: for one key any number of times, so that losses add up.
-    #[cold]
-    fn lose(&mut self, slot: u32, counts: &Counts) {
-        let lost = lost_of(&mut self.lost, slot);
-        lost.rest.merge(counts);
-        lost.absent = lost.absent.plus(&Scales::default().loss(counts));
-    }
-
-    /// Drops all deltas that don't `stay`, and of the others all but the `keep` heaviest.
-    fn cut(&mut self, keep: usize, knife: &mut Knife, stays: impl Fn(u32) -> bool) {
-        let Self { deltas, errors, lost, dropped, .. } = self;
-        let Knife { scales, chooser } = knife;
-        let mut at = 0;
-        let mut most = |number: usize, delta: &Delta| {
-            while errors.get(at).is_some_and(|(with, _)| (*with as usize) < number) {
-                at += 1;
-            }
-            let error =
-                errors.get(at).filter(|(with, _)| *with as usize == number).map_or(Loss::NONE, |(_, error)| *error);
-            (scales.loss(&delta.counts).plus(&error), error)
-        };
-        let losses: Vec<(Loss, Loss)> = deltas.iter().enumerate().map(|(number, delta)| most(number, delta)).collect();
-        chooser.weights.clear();
-        chooser
-            .weights
-            .extend(deltas.iter().zip(&losses).filter(|(delta, _)| stays(delta.row)).map(|(_, loss)| loss.0.weight()));
-        let mut choice = (chooser.weights.len() > keep).then(|| chooser.choose(keep));
-        let before = deltas.len();
-        let (mut number, mut kept) = (0, 0);
-        let mut errors_left = Vec::new();
-        deltas.retain(|delta| {
-            let (most, error) = losses[number];
-            number += 1;
-            let keeps = stays(delta.row) && choice.as_mut().is_none_or(|choice| choice.keeps(most.weight()));
-            if !keeps {
-                let lost = lost_of(lost, delta.slot);
-                lost.rest.merge(&delta.counts);
-                lost.absent = lost.absent.most(&most);
-                return false;
-            }
-            if !error.is_none() {
-                errors_left.push((kept, error));
-            }
-            kept += 1;
-            true
-        });
-        *errors = errors_left;
-        *dropped += (before - deltas.len()) as u64;
     }
 
     /// New numbers for the rows that have deltas, in their order; [`REFUSED`] for the others.
     fn renumber(&mut self) -> Vec<u32> {
         let mut map = vec![REFUSED; self.lanes.len()];
-        self.deltas.iter().for_each(|delta| map[delta.row as usize] = 0);
+        self.deltas.list.iter().for_each(|delta| map[delta.row as usize] = 0);
         let mut next = 0;
         for new in map.iter_mut().filter(|new| **new == 0) {
             *new = next;
@@ -241,7 +271,7 @@ impl Rows {
         self.lanes.clear();
         self.lanes.resize(next as usize, [0; LANES]);
         self.displaced.clear();
-        for (delta, number) in self.deltas.iter_mut().zip(0..) {
+        for (delta, number) in self.deltas.list.iter_mut().zip(0..) {
             delta.row = map[delta.row as usize];
             let lane = &mut self.lanes[delta.row as usize][delta.slot as usize % LANES];
             if *lane == 0 {
@@ -254,22 +284,15 @@ impl Rows {
     }
 
     fn hand_over(&mut self, part: &mut LargePart) {
-        for delta in &self.deltas {
+        for delta in &self.deltas.list {
             self.lanes[delta.row as usize] = [0; LANES];
         }
-        std::mem::swap(&mut self.deltas, &mut part.deltas);
-        std::mem::swap(&mut self.errors, &mut part.errors);
-        std::mem::swap(&mut self.lost, &mut part.lost);
-        part.dropped = std::mem::take(&mut self.dropped);
+        self.deltas.hand_over(part);
         self.displaced.clear();
     }
 
     fn bytes(&self) -> usize {
-        self.lanes.capacity() * size_of::<[u32; LANES]>()
-            + self.displaced.allocation_size()
-            + self.deltas.capacity() * size_of::<Delta>()
-            + self.errors.capacity() * size_of::<(u32, Loss)>()
-            + self.lost.capacity() * size_of::<Lost>()
+        self.lanes.capacity() * size_of::<[u32; LANES]>() + self.displaced.allocation_size() + self.deltas.bytes()
     }
 }
 
@@ -370,7 +393,7 @@ impl Slotted {
     pub fn merge(&mut self, row: u32, slot: u32, counts: &Counts) {
         match self.rows.delta(row, slot) {
             Some(delta) => delta.counts.merge(counts),
-            None => self.rows.lose(slot, counts),
+            None => self.rows.deltas.lose(slot, counts),
         }
     }
 
@@ -378,16 +401,16 @@ impl Slotted {
     #[inline]
     pub fn is_full(&self) -> bool {
         self.keys.len() >= self.cap
-            || self.rows.deltas.len() >= self.cap
+            || self.rows.deltas.is_full()
             || self.keys.text_len() >= self.cap.saturating_mul(KEY_BYTES)
     }
 
     /// Drops rows without counts, and the lighter half of the others if they are many. Gives the new numbers of all rows, [`REFUSED`] where one is gone.
     pub fn cut(&mut self, knife: &mut Knife) -> Vec<u32> {
-        let mut keep = enough(self.rows.deltas.len(), self.cap);
+        let mut keep = self.rows.deltas.enough();
         loop {
-            self.rows.cut(keep, knife, |_| true);
-            let bytes: usize = self.rows.deltas.iter().map(|delta| self.keys.at(delta.row as usize).len()).sum();
+            self.rows.deltas.cut(keep, knife, |_| true);
+            let bytes: usize = self.rows.deltas.list.iter().map(|delta| self.keys.at(delta.row as usize).len()).sum();
             if keep == 0 || bytes <= self.cap.saturating_mul(KEY_BYTES) / 4 * 3 {
                 break;
             }
@@ -428,113 +451,6 @@ impl Slotted {
     pub fn bytes(&self) -> usize {
         self.keys.bytes() + self.rows.bytes()
     }
-}
-
-/// How many deltas stay of so many: all, if enough rows go that have none.
-fn enough(deltas: usize, cap: usize) -> usize {
-    if deltas <= cap / 4 * 3 { deltas } else { cap / 2 }
-}
-
-#[derive(Clone, Copy, Debug)]
-struct PairSlot {
-    pair: [u32; 2],
-    row: u32,
-}
-
-/// A table keyed by two rows of other tables.
-#[derive(Clone, Debug)]
-pub struct Paired {
-    seed: Seed,
-    index: HashTable<PairSlot>,
-    pairs: Vec<[u32; 2]>,
-    rows: Rows,
-    cap: usize,
-    sent: usize,
-    restarts: bool,
-}
-
-impl Paired {
-    /// A table that is full with `cap` rows.
-    pub fn new(seed: Seed, cap: usize) -> Self {
-        let (index, pairs) = (HashTable::new(), Vec::new());
-        Self { seed, index, pairs, rows: Rows::new(cap), cap, sent: 0, restarts: false }
-    }
-
-    /// The row of a pair, made if it is new.
-    #[inline]
-    pub fn row(&mut self, pair: [u32; 2]) -> u32 {
-        let hash = hash_pair(&self.seed, pair);
-        match self.index.find(hash, |slot| slot.pair == pair) {
-            Some(slot) => slot.row,
-            None => self.insert(pair, hash),
-        }
-    }
-
-    #[cold]
-    fn insert(&mut self, pair: [u32; 2], hash: u64) -> u32 {
-        let row = self.pairs.len() as u32;
-        self.pairs.push(pair);
-        self.rows.new_row();
-        let seed = &self.seed;
-        self.index.insert_unique(hash, PairSlot { pair, row }, |slot| hash_pair(seed, slot.pair));
-        row
-    }
-
-    /// Counts entries, each in a row and in a slot that has that number in the part; those without a row are left out. `numbers` is room.
-    #[inline]
-    pub fn record<'a>(
-        &mut self,
-        entries: impl Iterator<Item = (u32, u32, &'a Increment)> + Clone,
-        numbers: &mut Vec<u32>,
-    ) {
-        self.rows.record(entries, numbers);
-    }
-
-    /// True if it has to be cut before more pairs come.
-    #[inline]
-    pub fn is_full(&self) -> bool {
-        self.pairs.len() >= self.cap || self.rows.deltas.len() >= self.cap
-    }
-
-    /// Gives pairs the new numbers of their rows, where these have some, and drops those of rows that are gone, and the lighter half of the others if they are many.
-    pub fn cut(&mut self, maps: [Option<&[u32]>; 2], knife: &mut Knife) {
-        let pairs = &self.pairs;
-        let moved = |pair: [u32; 2]| [0, 1].map(|at| maps[at].map_or(pair[at], |map| map[pair[at] as usize]));
-        let stays = |row: u32| !moved(pairs[row as usize]).contains(&REFUSED);
-        let keep = enough(self.rows.deltas.len(), self.cap);
-        self.rows.cut(keep, knife, stays);
-        let map = self.rows.renumber();
-        let left = map.iter().zip(&self.pairs).filter(|(new, _)| **new != REFUSED);
-        self.pairs = left.map(|(_, pair)| moved(*pair)).collect();
-        self.index.clear();
-        let seed = &self.seed;
-        for (&pair, row) in self.pairs.iter().zip(0..) {
-            let hash = hash_pair(seed, pair);
-            self.index.insert_unique(hash, PairSlot { pair, row }, |slot| hash_pair(seed, slot.pair));
-        }
-        (self.sent, self.restarts) = (0, true);
-    }
-
-    /// Moves what is new and what was counted into `part`, which is empty.
-    pub fn hand_over(&mut self, part: &mut LargePart) {
-        part.restarts = std::mem::take(&mut self.restarts);
-        part.pairs.extend_from_slice(&self.pairs[self.sent..]);
-        self.sent = self.pairs.len();
-        self.rows.hand_over(part);
-    }
-
-    /// Bytes of memory.
-    pub fn bytes(&self) -> usize {
-        self.index.allocation_size() + self.pairs.capacity() * 8 + self.rows.bytes()
-    }
-}
-
-/// Hash of a pair of rows.
-#[inline]
-fn hash_pair(seed: &Seed, [a, b]: [u32; 2]) -> u64 {
-    let mut hasher = seed.build_hasher();
-    hasher.write_u64(u64::from(a) << 32 | u64::from(b));
-    hasher.finish()
 }
 
 #[cfg(test)]

@@ -7,7 +7,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::tally::Measure;
 use crate::tally::batch::BATCH;
-use crate::tally::counts::Band;
+use crate::tally::counts::{Band, Increment};
+use crate::tally::paired::{Paired, Room};
 
 /// Slots that entries are of; more than there are lanes.
 const SLOTS: u32 = 20;
@@ -33,11 +34,10 @@ impl Trio {
 
     fn record(&mut self, slot: u32, keys: [u8; 2], entry: &Increment) {
         let rows = [self.first.row(&[keys[0]]), self.second.row(&[keys[1]])];
-        let pair = self.pairs.row(rows);
         let numbers = &mut Vec::new();
         self.first.record([(rows[0], slot, entry)].into_iter(), numbers);
         self.second.record([(rows[1], slot, entry)].into_iter(), numbers);
-        self.pairs.record([(pair, slot, entry)].into_iter(), numbers);
+        self.pairs.record([(rows, slot, entry)].into_iter(), &mut Room::default());
         if self.first.is_full() || self.second.is_full() || self.pairs.is_full() {
             let maps = [self.first.cut(&mut self.knife), self.second.cut(&mut self.knife)];
             self.pairs.cut([Some(&maps[0]), Some(&maps[1])], &mut self.knife);
@@ -48,7 +48,7 @@ impl Trio {
 type Truth = HashMap<(u32, Vec<u8>), Counts>;
 
 /// Holds a part against the truth: rows and rest are the total of each slot, and every key is within its bound.
-fn check(part: &LargePart, keys: &[Vec<u8>], mut truth: Truth) -> Result<(), TestCaseError> {
+fn check(part: &LargePart, key: impl Fn(&Delta) -> Vec<u8>, mut truth: Truth) -> Result<(), TestCaseError> {
     let lost = |slot: u32| part.lost.get(slot as usize).copied().unwrap_or_default();
     let mut sums: HashMap<u32, Counts> = (0..SLOTS).map(|slot| (slot, lost(slot).rest)).collect();
     let mut totals: HashMap<u32, Counts> = HashMap::new();
@@ -56,7 +56,7 @@ fn check(part: &LargePart, keys: &[Vec<u8>], mut truth: Truth) -> Result<(), Tes
     for (delta, number) in part.deltas.iter().zip(0..) {
         sums.entry(delta.slot).or_default().merge(&delta.counts);
         let error = part.errors.iter().find(|(with, _)| *with == number).map_or(Loss::NONE, |(_, error)| *error);
-        let real = truth.remove(&(delta.slot, keys[delta.row as usize].clone()));
+        let real = truth.remove(&(delta.slot, key(delta)));
         let real = real.ok_or_else(|| TestCaseError::fail("a key that never was in this slot, or twice"))?;
         for measure in Loss::MEASURES {
             let (count, real) = (delta.counts.measure(measure), real.measure(measure));
@@ -96,14 +96,13 @@ proptest! {
         trio.second.hand_over(&mut parts[1]);
         trio.pairs.hand_over(&mut parts[2]);
         let [first, second] = [0, 1].map(|at| parts[at].keys.iter().map(<[u8]>::to_vec).collect::<Vec<_>>());
-        let pairs: Vec<Vec<u8>> =
-            parts[2].pairs.iter().map(|&[a, b]| [&first[a as usize][..], &second[b as usize]].concat()).collect();
         if cap == 1000 {
             prop_assert!(parts.iter().all(|part| part.lost.is_empty() && part.errors.is_empty() && !part.restarts));
         }
-        for ((part, keys), truth) in parts.iter().zip([first, second, pairs]).zip(truths) {
-            check(part, &keys, truth)?;
-        }
+        let [of_first, of_second, of_pairs] = truths;
+        check(&parts[0], |delta| first[delta.row as usize].clone(), of_first)?;
+        check(&parts[1], |delta| second[delta.row as usize].clone(), of_second)?;
+        check(&parts[2], |delta| [&first[delta.row as usize][..], &second[delta.other as usize]].concat(), of_pairs)?;
         // What was handed over is gone, and rows are found again.
         let mut part = LargePart::default();
         trio.first.hand_over(&mut part);
@@ -138,6 +137,6 @@ proptest! {
         table.hand_over(&mut part);
         let names: Vec<_> = part.keys.iter().map(<[u8]>::to_vec).collect();
         prop_assert!(part.deltas.len() > NEAR && part.lost.is_empty());
-        check(&part, &names, truth)?;
+        check(&part, |delta| names[delta.row as usize].clone(), truth)?;
     }
 }

@@ -113,6 +113,11 @@ impl Levels {
         self.workers[worker].push(id);
     }
 
+    /// The number of a key that no worker has a row for; `hash` is the same for the same key, always.
+    pub fn name(&mut self, key: &[u8], hash: u64) -> u32 {
+        self.ids.id(key, hash)
+    }
+
     /// The number of a worker's row.
     pub fn id(&self, worker: usize, row: u32) -> u32 {
         self.workers[worker][row as usize]

@@ -1,0 +1,187 @@
+//! All large tables of a worker against a plain recount, however small they are.
+
+use std::collections::HashMap;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::tally::batch::BATCH;
+use crate::tally::counts::{Band, Increment};
+use crate::tally::part::LargePart;
+use crate::tally::slotted::Delta;
+use crate::tally::windowed::{Level, Loss};
+
+/// Entries of one slot, by their keys in the dimensions that are looked at here.
+#[derive(Clone, Debug)]
+struct Entry {
+    slot: u64,
+    client: u8,
+    host: u8,
+    url: u16,
+    status: Option<u16>,
+    bytes: u64,
+}
+
+fn entry() -> impl Strategy<Value = Entry> {
+    let status = prop::option::weighted(0.9, prop::sample::select(vec![0_u16, 200, 404, 503]));
+    (0..12_u64, 0..40_u8, 0..40_u8, 0..300_u16, status, 1..1000_u64)
+        .prop_map(|(slot, client, host, url, status, bytes)| Entry { slot, client, host, url, status, bytes })
+}
+
+fn host_of(host: u8) -> String {
+    format!("www{}.site-{}.example", host % 3, host / 2)
+}
+
+fn increment(entry: &Entry) -> Increment {
+    let band = if entry.bytes % 7 == 0 { Band::Error } else { Band::Miss };
+    Increment { band, bytes: entry.bytes, origin_bytes: entry.bytes / 2, timed: 1, time_ms: entry.bytes % 50 }
+}
+
+/// Dimensions that are looked at, and an entry's key in each; `None` if it has none.
+const LOOKED_AT: [Dimension; 6] =
+    [Dimension::Client, Dimension::Host, Dimension::Site, Dimension::Url, Dimension::ClientSite, Dimension::SiteStatus];
+
+fn key_of(entry: &Entry, dimension: Dimension) -> Option<Vec<u8>> {
+    let host = host_of(entry.host).into_bytes();
+    let site = host::site(&host).to_vec();
+    Some(match dimension {
+        Dimension::Client => vec![entry.client; 16],
+        Dimension::Host => host,
+        Dimension::Site => site,
+        Dimension::Url => format!("http://example/{}", entry.url).into_bytes(),
+        Dimension::ClientSite => [vec![entry.client; 16], site].concat(),
+        _ => [site, u32::from(entry.status?).to_le_bytes().to_vec()].concat(),
+    })
+}
+
+type Truth = HashMap<(Slot, Vec<u8>), Counts>;
+
+/// A worker's tables, fed in batches, and what the merger knows of their rows.
+struct Worker {
+    tables: LargeTables,
+    batch: Vec<Pending>,
+    total: Counts,
+    names: Vec<Vec<Vec<u8>>>,
+}
+
+impl Worker {
+    fn new(rows: usize) -> Self {
+        let caps = Caps { worker_rows: [rows; Dimension::COUNT], ..Caps::new(64 << 20, 1) };
+        let tables = LargeTables::new(&caps, &Seed::default());
+        Self { tables, batch: Vec::new(), total: Counts::default(), names: vec![Vec::new(); Dimension::COUNT] }
+    }
+
+    fn record(&mut self, entry: &Entry) {
+        let tables = &mut self.tables;
+        tables.enter(Slot { start: entry.slot * 2000, level: Level::Minute });
+        let host = host_of(entry.host);
+        let mut rows = Rows { slot: tables.slot(), node: 0, ..Rows::NONE };
+        rows.status = entry.status.map_or(REFUSED, u32::from);
+        rows.keyed[Dimension::Host as usize] = tables.row(Dimension::Host, host.as_bytes());
+        rows.keyed[Dimension::Site as usize] = tables.row(Dimension::Site, host::site(host.as_bytes()));
+        tables.stage_client(self.batch.len(), &[entry.client; 16]);
+        tables.stage_url(self.batch.len(), format!("http://example/{}", entry.url).as_bytes());
+        self.total.record(&increment(entry));
+        self.batch.push(Pending { increment: increment(entry), rows, combination: None, slot: 0 });
+        if self.batch.len() == BATCH {
+            self.flush();
+        }
+    }
+
+    fn flush(&mut self) {
+        self.tables.look_up(&mut self.batch, |_, _| {});
+        self.tables.record(&self.batch);
+        self.batch.clear();
+        if self.tables.is_full() {
+            self.tables.cut(&self.total);
+        }
+    }
+
+    fn hand_over(&mut self) -> Part {
+        self.flush();
+        let mut part = Part::default();
+        self.tables.hand_over(&mut part);
+        for (large, names) in part.large.iter().zip(&mut self.names) {
+            if large.restarts {
+                names.clear();
+            }
+            names.extend(large.keys.iter().map(<[u8]>::to_vec));
+        }
+        part
+    }
+
+    fn name(&self, dimension: Dimension, delta: &Delta) -> Vec<u8> {
+        let name = |of: Dimension, row: u32| self.names[of as usize][row as usize].clone();
+        match dimension.kind() {
+            Kind::Pair([first, Dimension::Status]) => {
+                [name(first, delta.row), delta.other.to_le_bytes().to_vec()].concat()
+            }
+            Kind::Pair([first, second]) => [name(first, delta.row), name(second, delta.other)].concat(),
+            _ => name(dimension, delta.row),
+        }
+    }
+}
+
+/// Rows and rest are the total of each slot, and every key is within its bound.
+fn check(
+    part: &LargePart,
+    slots: &[Slot],
+    name: impl Fn(&Delta) -> Vec<u8>,
+    mut truth: Truth,
+) -> Result<(), TestCaseError> {
+    let mut totals: HashMap<Slot, Counts> = HashMap::new();
+    truth.iter().for_each(|((slot, _), counts)| totals.entry(*slot).or_default().merge(counts));
+    let lost = |number: usize| part.lost.get(number).copied().unwrap_or_default();
+    let mut sums: HashMap<Slot, Counts> =
+        slots.iter().zip(0..).map(|(slot, number)| (*slot, lost(number).rest)).collect();
+    for (delta, number) in part.deltas.iter().zip(0..) {
+        let slot = slots[delta.slot as usize];
+        sums.entry(slot).or_default().merge(&delta.counts);
+        let error = part.errors.iter().find(|(with, _)| *with == number).map_or(Loss::NONE, |(_, error)| *error);
+        let real = truth.remove(&(slot, name(delta)));
+        let real = real.ok_or_else(|| TestCaseError::fail("a key that never was in this slot, or twice"))?;
+        for measure in Loss::MEASURES {
+            let (count, real) = (delta.counts.measure(measure), real.measure(measure));
+            prop_assert!(count <= real && real <= count + error.measure(measure), "{measure:?}: {real}, {delta:?}");
+        }
+    }
+    for ((slot, _), counts) in truth {
+        let absent = lost(slots.iter().position(|known| *known == slot).unwrap_or(usize::MAX)).absent;
+        for measure in Loss::MEASURES {
+            prop_assert!(counts.measure(measure) <= absent.measure(measure), "{measure:?} of {slot:?}");
+        }
+    }
+    sums.retain(|_, sum| !sum.is_empty());
+    prop_assert_eq!(sums, totals);
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    #[test]
+    fn all_tables_add_up_and_keep_their_bounds_through_cuts_and_parts(
+        parts in prop::collection::vec(prop::collection::vec(entry(), 0..1500), 1..4),
+        rows in prop::sample::select(vec![100_usize, 400, 10_000]),
+    ) {
+        let mut worker = Worker::new(rows);
+        for entries in parts {
+            entries.iter().for_each(|entry| worker.record(entry));
+            let part = worker.hand_over();
+            for dimension in LOOKED_AT {
+                let mut truth = Truth::new();
+                for entry in &entries {
+                    if let Some(key) = key_of(entry, dimension) {
+                        let slot = Slot { start: entry.slot * 2000, level: Level::Minute };
+                        truth.entry((slot, key)).or_default().record(&increment(entry));
+                    }
+                }
+                let large = &part.large[dimension as usize];
+                if rows == 10_000 {
+                    prop_assert!(large.lost.is_empty() && large.errors.is_empty() && large.deltas.len() == truth.len());
+                }
+                check(large, &part.large_slots, |delta| worker.name(dimension, delta), truth)?;
+            }
+        }
+    }
+}
