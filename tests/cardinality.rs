@@ -216,6 +216,13 @@ fn resident(program: &Program) -> [u64; 2] {
     })
 }
 
+/// Seconds by which the figures of a tick came after its moment, at most.
+fn tick_delay(program: &Program) -> f64 {
+    let (_, metrics) = program.get("/metrics");
+    let line = metrics.lines().find_map(|line| line.strip_prefix("visulate_tick_delay_seconds{of=\"most\"} "));
+    line.unwrap().parse().unwrap()
+}
+
 fn number(row: &Value, name: &str) -> u64 {
     row[name].as_u64().unwrap()
 }
@@ -347,9 +354,11 @@ fn flood(keys: u64, memory: u64, least: [usize; 2]) {
         (entries / (cpu(&program, "worker") - used), entries / wall, (cpu(&program, "merger") - merger) / wall)
     };
     let (usual, usual_wall, usual_merger) = rate(&mut load, ordinary, false);
+    let usual_delay = tick_delay(&program);
     floods.store(true, Ordering::Relaxed);
     let (flooded, flooded_wall, merger) = rate(&mut load, 2 * keys, true);
     assert!(load.flood >= keys);
+    let delay = tick_delay(&program);
     ends.store(true, Ordering::Relaxed);
     let late = late.join().unwrap();
     // Those who look are shown something once a second.
@@ -383,6 +392,7 @@ fn flood(keys: u64, memory: u64, least: [usize; 2]) {
         longest[0],
         longest[1]
     );
+    println!("ticks at most {:.0} ms late with ordinary traffic, {:.0} in all", usual_delay * 1000.0, delay * 1000.0);
     println!(
         "entries per CPU second of the workers: {} of ordinary traffic, {} with the flood (by the clock {} and {}); merger {:.0} % and {:.0} % of a core",
         millions(usual),
@@ -396,6 +406,7 @@ fn flood(keys: u64, memory: u64, least: [usize; 2]) {
     // On a machine that is shared, or unoptimised, four times as much is let pass.
     let slack = if is_stress { 1.0 } else { 4.0 };
     assert!(late as f64 <= 1000.0 * slack, "a summary that was {late} ms old");
+    assert!(delay <= 0.25 * slack, "a tick that came {delay} s late");
     // Once a second, and no tick later than 250 ms.
     for longest in longest {
         assert!(longest as f64 <= 1250.0 * slack, "{longest} ms between two ticks that a browser saw");

@@ -116,6 +116,7 @@ impl Merger {
             sums: Sums::default(),
             tick: 0,
             full_tick: 0,
+            delay: Default::default(),
             started: now,
             fars,
             received,
@@ -232,6 +233,8 @@ struct Run {
     sums: Sums,
     tick: u64,
     full_tick: u64,
+    /// Between the moment of a tick and that at which it was published: of the last, and the most.
+    delay: (Duration, Duration),
     started: u64,
     fars: Vec<Far>,
     received: mpsc::Receiver<Command>,
@@ -267,6 +270,8 @@ impl Run {
                 Err(mpsc::RecvTimeoutError::Timeout) => {
                     if !self.config.clock.is_driven() {
                         self.tick((self.tick + 1).is_multiple_of(FULL), PATIENCE);
+                        self.delay.0 = Instant::now().saturating_duration_since(next);
+                        self.delay.1 = self.delay.1.max(self.delay.0);
                         // A late tick does not make the next ones come in a burst.
                         next = (next + TICK).max(Instant::now());
                     }
@@ -402,6 +407,7 @@ impl Run {
             full,
             full_tick: self.full_tick,
             as_of: now,
+            delay: self.delay,
             started: self.started,
             total: self.sums.total,
             entries: self.sums.entries,

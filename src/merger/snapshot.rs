@@ -1,6 +1,7 @@
 //! What the merger publishes: immutable, shared, and of one tick.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::filters::Filtered;
 use super::large::Large;
@@ -23,6 +24,8 @@ pub struct Snapshot {
     pub full_tick: u64,
     /// When it was.
     pub as_of: u64,
+    /// How long after its moment the tick before was published, and the most that any was since the start.
+    pub delay: (Duration, Duration),
     /// When counting began.
     pub started: u64,
     /// All requests.

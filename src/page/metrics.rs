@@ -127,6 +127,15 @@ impl Scrape {
             self.snapshot.memory.parts.iter().map(|(part, bytes)| (*part, *bytes as f64)).collect();
         gauges(to, "memory_bytes", "Memory in use, by part.", "part", &memory)?;
         gauge(to, "memory_cap_bytes", "Memory that may be used.", self.snapshot.memory.cap as f64)?;
+        let (last, most) = self.snapshot.delay;
+        let delays = [("last", last.as_secs_f64()), ("most", most.as_secs_f64())];
+        gauges(
+            to,
+            "tick_delay_seconds",
+            "Time from a tick, four a second, to its figures: of the last, and the most since the start.",
+            "of",
+            &delays,
+        )?;
         let meters = &self.state.meters;
         gauge(to, "websockets", "Browsers connected.", meters.browsers() as f64)?;
         gauge(to, "streams", "Different views that browsers show.", self.state.hub.streams() as f64)?;

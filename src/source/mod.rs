@@ -154,6 +154,7 @@ impl Source {
                 if let Some(core) = core {
                     pin(core);
                 }
+                step_back();
                 worker::run(setup, &reader, &ready_sender);
             })?;
             ready.recv().map_err(|_| io::Error::other("a worker ended before it began"))??;
@@ -222,5 +223,37 @@ fn pin(core: usize) {
         if let Err(error) = rustix::thread::sched_setaffinity(None, &set) {
             tracing::warn!("can't pin a worker to core {core}: {error}; it runs where the kernel likes");
         }
+    }
+}
+
+/// How far a worker steps back: a third of the weight of others.
+const STEP: i32 = 5;
+
+/// The calling thread lets others go first where cores are short. A worker reads all that it can get, and would have the merger's tick and
+/// those who look wait for it, which take little.
+fn step_back() {
+    use rustix::process::{getpriority_process, setpriority_process};
+    let thread = Some(rustix::thread::gettid());
+    if let Ok(priority) = getpriority_process(thread) {
+        // Going back is always allowed; without it, all stay equal.
+        let _ = setpriority_process(thread, priority + STEP);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_thread_that_asks_steps_back() {
+        let priority = || rustix::process::getpriority_process(Some(rustix::thread::gettid())).unwrap();
+        let before = priority();
+        std::thread::spawn(move || {
+            step_back();
+            assert_eq!(priority(), (before + STEP).min(19));
+        })
+        .join()
+        .unwrap();
+        assert_eq!(priority(), before);
     }
 }

@@ -64,7 +64,11 @@ impl Paired {
         numbers.extend(tags.iter().map(|&tag| self.index.candidate(tag)));
         let mut touched = 0;
         for &number in &*numbers {
-            touched ^= self.deltas.list.get(number as usize).map_or(0, |delta| delta.slot);
+            touched ^= self
+                .deltas
+                .list
+                .get(number as usize)
+                .map_or(0, |delta| delta.counts.requests[0] ^ u64::from(delta.slot));
         }
         black_box(touched);
         for (((pair, slot, entry), &tag), &number) in entries.zip(&*tags).zip(&*numbers) {
