@@ -70,6 +70,7 @@ fn views(window: &str) -> (Vec<(&'static str, Value)>, usize) {
         ("rank of sites", rank("site")),
         ("clients", table("client", 10)),
         ("rank of clients", rank("client")),
+        ("changes", json!({"kind": "changes"})),
         ("urls", table("url", 12)),
         ("rank of urls", rank("url")),
         ("statuses", table("status", 12)),
@@ -83,7 +84,7 @@ fn views(window: &str) -> (Vec<(&'static str, Value)>, usize) {
             json!({"kind": "matrix", "dimension": "client,site", "measure": "requests", "window": window, "rows": 20}),
         ),
     ];
-    (views, 6)
+    (views, 7)
 }
 
 #[test]

@@ -87,20 +87,30 @@ pub(super) fn hash(seed: &Seed, key: &[u8]) -> u64 {
     hasher.finish()
 }
 
-/// Equality of keys, which are short: words compared in place beat the call of `memcmp`.
+/// Equality of keys, which are short: words compared in place beat the call of `memcmp`, and a last word that overlaps the one before it
+/// beats single bytes.
 #[inline]
 fn same_bytes(a: &[u8], b: &[u8]) -> bool {
     if a.len() != b.len() {
         return false;
     }
+    let (Some(last_a), Some(last_b)) = (a.last_chunk::<8>(), b.last_chunk::<8>()) else {
+        return match (a.first_chunk::<4>(), b.first_chunk::<4>(), a.last_chunk::<4>(), b.last_chunk::<4>()) {
+            (Some(a), Some(b), Some(last_a), Some(last_b)) => a == b && last_a == last_b,
+            _ => a.iter().zip(b).all(|(x, y)| x == y),
+        };
+    };
+    if last_a != last_b {
+        return false;
+    }
     let (mut a, mut b) = (a, b);
     while let (Some((x, rest_a)), Some((y, rest_b))) = (a.split_first_chunk::<8>(), b.split_first_chunk::<8>()) {
-        if u64::from_ne_bytes(*x) != u64::from_ne_bytes(*y) {
+        if x != y {
             return false;
         }
         (a, b) = (rest_a, rest_b);
     }
-    a.iter().zip(b).all(|(x, y)| x == y)
+    true
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -416,6 +426,11 @@ mod tests {
         fn keys_are_equal_as_slices_are(a in prop::collection::vec(0..3_u8, 0..40), b in prop::collection::vec(0..3_u8, 0..40)) {
             prop_assert_eq!(same_bytes(&a, &b), a == b);
             prop_assert!(same_bytes(&a, &a.clone()));
+            for at in 0..a.len() {
+                let mut other = a.clone();
+                other[at] ^= 1;
+                prop_assert!(!same_bytes(&a, &other));
+            }
         }
     }
 
