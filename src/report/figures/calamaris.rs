@@ -8,7 +8,7 @@ use super::count::Counted;
 use super::more::{Kind, TIME_STEPS};
 use super::sheet::{Columns, Common, Sheet, percent, quotient};
 use crate::merger::Table;
-use crate::tally::groups::{Freshness, Group, RouteClass, route_class};
+use crate::tally::groups::{Group, RouteClass, route_class};
 use crate::tally::{Counts, Dimension, Measure};
 use crate::view::{key, rank};
 use crate::wire::codes;
@@ -517,16 +517,26 @@ impl Maker<'_> {
             let numbers = [fresh, unmodified + modified + failed, unmodified, modified, failed, forced];
             std::iter::once(name.into()).chain(numbers.map(Value::from)).collect()
         };
+        let all = self.all_freshness();
+        let (mut rest, others) = (all, rows.len().saturating_sub(self.rows));
         for (_, name, sums) in rows.into_iter().take(self.rows) {
+            rest.iter_mut().zip(sums).for_each(|(rest, sum)| *rest -= sum);
             sheet.push(0, cells(name, sums));
         }
-        sheet.push(0, cells("Sum".to_owned(), self.all_freshness()));
+        if others > 0 {
+            sheet.push(0, cells(format!("other: {others}"), rest));
+        }
+        sheet.push(0, cells("Sum".to_owned(), all));
         sheet
     }
 
+    /// Of all rows: an entry without a URL is in none.
     fn all_freshness(&self) -> [u64; 5] {
-        [Freshness::Fresh, Freshness::Unmodified, Freshness::Modified, Freshness::Failed, Freshness::Forced]
-            .map(|freshness| self.counted.more.freshness(freshness))
+        let mut all = [0; 5];
+        for sums in self.counted.more.extensions.values() {
+            all.iter_mut().zip(sums).for_each(|(all, sum)| *all += sum);
+        }
+        all
     }
 }
 
