@@ -367,7 +367,7 @@ impl Reading {
         if let Some((_, plan)) = self.plans.iter().find(|(known, _)| Arc::ptr_eq(known, template)) {
             return Some(plan.clone());
         }
-        let mut formats = LineFormats::new(vec![Template::clone(template)]).ok()?.at_offset(crate::zone::ahead(now()));
+        let mut formats = LineFormats::new(vec![Template::clone(template)]).ok()?.in_zone(crate::zone::at);
         let plan = formats.choose(&[]);
         self.plans.push((template.clone(), plan.clone()));
         Some(plan)
@@ -396,9 +396,4 @@ impl Drop for Ending {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Unix seconds now: the zone's offset of a text log without one in its times is taken to be that of today.
-fn now() -> i64 {
-    (Clock::wall().now() / 1000) as i64
 }
