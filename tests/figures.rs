@@ -262,8 +262,7 @@ fn cut_tables_have_a_row_of_all_others_and_add_up() {
     let (_folder, path) = vectors();
     let report = figures(&["--top", "1", &path]);
     // Of the ten extensions and clients one is shown; a table by freshness has several sums.
-    for (id, key) in [("C3", "GET"), ("C8", "example.com"), ("C12", "(none)"), ("C14", "10.0.0.1"), ("C21", "html")]
-    {
+    for (id, key) in [("C3", "GET"), ("C8", "example.com"), ("C12", "(none)"), ("C14", "10.0.0.1"), ("C21", "html")] {
         let rows = report["tables"][id]["rows"].as_array().unwrap();
         let levels = report["tables"][id]["levels"].as_array().unwrap();
         let rows: Vec<&Json> = rows.iter().zip(levels).filter(|(_, level)| **level == 0).map(|(row, _)| row).collect();
