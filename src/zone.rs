@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -39,9 +40,10 @@ fn file(path: &Path) -> Option<TimeZone> {
     TimeZone::tzif("local", &fs::read(path).ok()?).ok()
 }
 
-/// Seconds that the local time is ahead of UTC at a Unix second.
-pub fn ahead(unix: i64) -> i64 {
-    offset(&local(), unix).seconds
+/// The offset of the local time at a Unix second, and how long it holds. The zone is that of the program's start.
+pub fn at(unix: i64) -> Offset {
+    static ZONE: OnceLock<TimeZone> = OnceLock::new();
+    offset(ZONE.get_or_init(local), unix)
 }
 
 /// The offset at a Unix second, and how long it holds. Beyond the years 0 to 9999 it is that of the nearest second there.

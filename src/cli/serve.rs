@@ -499,7 +499,7 @@ fn tails(args: &ServeArgs) -> Result<Tails, Failure> {
         patterns: args.tail.clone(),
         from_start: args.from_start,
         pipes: args.pipe.clone(),
-        text: Arc::new(TextLogs { name: system::host_name(), formats, local: Local(zone::ahead) }),
+        text: Arc::new(TextLogs { name: system::host_name(), formats, local: Local(zone::at) }),
     })
 }
 

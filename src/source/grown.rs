@@ -59,8 +59,7 @@ impl Log {
         // That they are sound was seen at start; the formats that come with Traffic Server always are.
         let formats = LineFormats::new(text.formats.clone()).or_else(|_| LineFormats::new(Vec::new()));
         let formats = formats.expect("the predefined formats can be read");
-        // Traffic Server begins a new log at least once a day, unless told otherwise: a change of the clocks is wrong until then.
-        let formats = formats.at_offset((text.local.0)((worker.clock.now() / 1000) as i64));
+        let formats = formats.in_zone(text.local.0);
         let session = TextSession::new(&text.name, log, formats).of_file(&path);
         Self::Lines { session, path, is_inside: position.offset > 0 }
     }

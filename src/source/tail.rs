@@ -22,6 +22,8 @@ use tokio::sync::watch;
 
 use super::Stage;
 use super::door::{Dealt, Worker, deal};
+use crate::wire::line::Zone;
+use crate::wire::print::Offset;
 use crate::wire::template::Template;
 
 /// A look at all names, whatever inotify says.
@@ -63,13 +65,13 @@ pub struct TextLogs {
     pub local: Local,
 }
 
-/// How many seconds local time is ahead of UTC, at a Unix second.
+/// The time zone of local times.
 #[derive(Clone, Copy, Debug)]
-pub struct Local(pub fn(i64) -> i64);
+pub struct Local(pub Zone);
 
 impl Default for Local {
     fn default() -> Self {
-        Self(|_| 0)
+        Self(|_| Offset::UTC)
     }
 }
 

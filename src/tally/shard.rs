@@ -621,6 +621,11 @@ impl Shard {
         })
     }
 
+    /// Were there so many slots since the last part that further ones may soon have no room? A reader of files can hand over first.
+    pub fn is_crowded(&self) -> bool {
+        self.slots.is_crowded()
+    }
+
     /// Moves what was counted since the last part into `part`, which is cleared. Large dimensions only if `full`.
     pub fn hand_over(&mut self, part: &mut Part, tick: u64, full: bool) {
         self.record_batch();

@@ -287,6 +287,11 @@ impl Slots {
         open.seen.clear();
     }
 
+    /// Is so much put away that there may soon be no room?
+    pub fn is_crowded(&self) -> bool {
+        self.closed.len() >= CLOSED / 2
+    }
+
     /// True if what is written to now is in no window any more.
     pub fn is_late(&self) -> bool {
         self.is_timed && self.places.get(self.current).is_some_and(|(slot, _)| slot.is_none())

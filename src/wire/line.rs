@@ -9,7 +9,7 @@ mod shape;
 use std::rc::Rc;
 
 use super::template::{self, NAMED, Template};
-pub use plan::{LineError, LinePlan};
+pub use plan::{LineError, LinePlan, Zone};
 
 /// The longest line that is read. Traffic Server writes up to `max_line_size`, 9216 unless set.
 pub const LINE_MAX: usize = 64 * 1024;
@@ -108,13 +108,12 @@ impl LineFormats {
         Ok(Self { candidates, chosen })
     }
 
-    /// Sets the local time's distance from UTC, in seconds, of the machine that writes the log: see [`LinePlan::at_offset`].
+    /// Sets the time zone of the machine that writes the log: see [`LinePlan::in_zone`].
     #[must_use]
-    pub fn at_offset(self, seconds: i64) -> Self {
-        let at_offset = |(template, plan): (Template, Rc<LinePlan>)| {
-            (template, Rc::new(Rc::unwrap_or_clone(plan).at_offset(seconds)))
-        };
-        Self { candidates: self.candidates.into_iter().map(at_offset).collect(), chosen: self.chosen }
+    pub fn in_zone(self, zone: Zone) -> Self {
+        let in_zone =
+            |(template, plan): (Template, Rc<LinePlan>)| (template, Rc::new(Rc::unwrap_or_clone(plan).in_zone(zone)));
+        Self { candidates: self.candidates.into_iter().map(in_zone).collect(), chosen: self.chosen }
     }
 
     /// The format that fits most of the first lines in `bytes`, which holds while the log goes on. While none fits one, the first

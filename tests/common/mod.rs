@@ -4,8 +4,14 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+pub mod answers;
 pub mod browser;
+pub mod calamaris;
+pub mod made;
+pub mod printed;
 pub mod program;
+pub mod recount;
+pub mod same;
 pub mod vectors;
 
 /// Requests and bytes by key.

@@ -8,7 +8,7 @@ use super::count::Counted;
 use super::more::{Kind, TIME_STEPS};
 use super::sheet::{Columns, Common, Sheet, percent, quotient};
 use crate::merger::Table;
-use crate::tally::groups::{Freshness, Group, RouteClass, route_class};
+use crate::tally::groups::{Group, RouteClass, route_class};
 use crate::tally::{Counts, Dimension, Measure};
 use crate::view::{key, rank};
 use crate::wire::codes;
@@ -66,23 +66,23 @@ impl Maker<'_> {
         let Counted { snapshot, more, filtered, .. } = self.counted;
         let tcp = self.kind(TCP);
         let total = &tcp.total;
+        // Entries without a result are neither hits nor the rest.
+        let known = tcp.sum(|codes| codes.result.is_some());
         let hits = tcp.sum(|codes| codes.is_hit());
-        let rest = total.without(&hits);
+        let rest = known.without(&hits);
         let of = |counts: &Counts, measure| counts.measure(measure) as f64;
-        let (requests, bytes, time) =
-            (of(total, Measure::Requests), of(total, Measure::Bytes), of(total, Measure::TimeMs));
         let per_time = |counts: &Counts| {
             let time = of(counts, Measure::TimeMs);
-            if time > 0.0 { of(counts, Measure::Bytes) / time } else { 0.0 }
+            (time > 0.0).then(|| of(counts, Measure::Bytes) / time)
+        };
+        // By the bytes and times of what was no hit; nothing where either is of no time.
+        let by_rest = |counts: &Counts| {
+            let factor = per_time(counts).zip(per_time(&rest)).map(|(fast, slow)| fast / slow);
+            factor.filter(|factor| factor.is_finite())
         };
         let best_hour = tcp.hours.values().map(|(_, bytes)| *bytes).max().unwrap_or(0);
         let mean = |counts: &Counts| quotient(of(counts, Measure::Bytes), of(counts, Measure::Requests));
         let (clients, _) = snapshot.keys[Dimension::Client as usize];
-        let increase = match per_time(&rest) {
-            0.0 => Value::Null,
-            slow if time > 0.0 => json!(100.0 * (bytes / time / slow - 1.0)),
-            _ => Value::Null,
-        };
         let figures: Vec<(&str, Value, &str)> = vec![
             ("entries read", (self.counted.entries.received() + filtered).into(), ""),
             ("entries damaged", self.counted.entries.bad.into(), ""),
@@ -91,13 +91,13 @@ impl Maker<'_> {
             ("unique clients", clients.into(), ""),
             ("total bandwidth", total.all_bytes().into(), "B"),
             ("maximum bandwidth (best hour)", json!(best_hour as f64 * 8.0 / (3600.0 * 1_048_576.0)), "Mbit/s"),
-            ("proxy efficiency", quotient(per_time(&hits), per_time(&rest)), ""),
-            ("average speed increase", increase, "%"),
-            ("mean response time", quotient(time, requests), "ms"),
+            ("proxy efficiency", json!(by_rest(&hits)), ""),
+            ("average speed increase", json!(by_rest(&known).map(|factor| 100.0 * (factor - 1.0))), "%"),
+            ("mean response time", quotient(of(total, Measure::TimeMs), of(total, Measure::Timed)), "ms"),
             ("cached requests", hits.all_requests().into(), ""),
-            ("request hit ratio", percent(hits.all_requests(), total.all_requests()), "%"),
+            ("request hit ratio", percent(hits.all_requests(), known.all_requests()), "%"),
             ("bandwidth saved", hits.all_bytes().into(), "B"),
-            ("byte hit ratio", percent(hits.all_bytes(), total.all_bytes()), "%"),
+            ("byte hit ratio", percent(hits.all_bytes(), known.all_bytes()), "%"),
             ("mean size of hits", mean(&hits), "B"),
             ("mean size of non-hits", mean(&rest), "B"),
             ("mean size", mean(total), "B"),
@@ -449,9 +449,9 @@ impl Maker<'_> {
             let mut cells = vec![
                 (at * more.step_ms() / 1000).into(),
                 of(Measure::Requests).into(),
-                percent(of(Measure::Hits), of(Measure::Requests)),
+                percent(of(Measure::Hits), of(Measure::Requests) - of(Measure::Unknown)),
                 of(Measure::Bytes).into(),
-                percent(of(Measure::HitBytes), of(Measure::Bytes)),
+                percent(of(Measure::HitBytes), of(Measure::Bytes) - of(Measure::UnknownBytes)),
                 step.clients.count().0.into(),
                 speed((of(Measure::Bytes), of(Measure::TimeMs))),
             ];
@@ -517,16 +517,26 @@ impl Maker<'_> {
             let numbers = [fresh, unmodified + modified + failed, unmodified, modified, failed, forced];
             std::iter::once(name.into()).chain(numbers.map(Value::from)).collect()
         };
+        let all = self.all_freshness();
+        let (mut rest, others) = (all, rows.len().saturating_sub(self.rows));
         for (_, name, sums) in rows.into_iter().take(self.rows) {
+            rest.iter_mut().zip(sums).for_each(|(rest, sum)| *rest -= sum);
             sheet.push(0, cells(name, sums));
         }
-        sheet.push(0, cells("Sum".to_owned(), self.all_freshness()));
+        if others > 0 {
+            sheet.push(0, cells(format!("other: {others}"), rest));
+        }
+        sheet.push(0, cells("Sum".to_owned(), all));
         sheet
     }
 
+    /// Of all rows: an entry without a URL is in none.
     fn all_freshness(&self) -> [u64; 5] {
-        [Freshness::Fresh, Freshness::Unmodified, Freshness::Modified, Freshness::Failed, Freshness::Forced]
-            .map(|freshness| self.counted.more.freshness(freshness))
+        let mut all = [0; 5];
+        for sums in self.counted.more.extensions.values() {
+            all.iter_mut().zip(sums).for_each(|(all, sum)| *all += sum);
+        }
+        all
     }
 }
 

@@ -27,6 +27,9 @@ use crate::wire::template::Template;
 /// Jobs of all threads together between two ticks: tables are handed over often enough that nothing has to go for want of room.
 const JOBS_A_TICK: u64 = 4;
 
+/// Lines that are counted without a look at how many slots they take; none can be in more than one.
+const LINES: usize = 256;
+
 /// Every how many ticks the large tables are handed over.
 const FULL: u64 = 8;
 
@@ -115,9 +118,9 @@ pub fn count(files: &[PathBuf], wish: &Wish, progress: impl FnMut(&Path, u64) + 
                     filtered: 0,
                     link,
                     answered_full: 0,
+                    end: Ending(tell.clone()),
                 };
-                let tell = tell.clone();
-                scope.spawn(move || worker.run(shared, tell))
+                scope.spawn(move || worker.run(shared))
             })
             .collect();
         drop(tell);
@@ -128,6 +131,7 @@ pub fn count(files: &[PathBuf], wish: &Wish, progress: impl FnMut(&Path, u64) + 
             for event in std::iter::once(event).chain(told.try_iter()) {
                 match event {
                     Event::Counted => jobs += 1,
+                    Event::Crowded => jobs = JOBS_A_TICK,
                     Event::Ended => counting -= 1,
                 }
             }
@@ -200,6 +204,7 @@ struct Worker {
     filtered: u64,
     link: Link,
     answered_full: u64,
+    end: Ending,
 }
 
 /// How lines and segments are read; not shared between threads.
@@ -211,38 +216,34 @@ struct Reading {
 
 impl Worker {
     /// Counts until there are no more jobs, then answers ticks until the merger has gone.
-    fn run<P: FnMut(&Path, u64) + Send>(
-        mut self,
-        shared: &Shared<'_, P>,
-        tell: mpsc::Sender<Event>,
-    ) -> (More, Findings, u64) {
-        let end = Ending(tell);
+    fn run<P: FnMut(&Path, u64) + Send>(mut self, shared: &Shared<'_, P>) -> (More, Findings, u64) {
         let mut reading = Reading::default();
         loop {
             let Some(job) = lock(&shared.feed).next() else { break };
             self.count(&job, shared, &mut reading);
             // Whoever drives listens until all have ended.
-            let _ = end.0.send(Event::Counted);
+            let _ = self.end.0.send(Event::Counted);
             if let Some(request) = self.link.newest_tick() {
                 self.answer(request);
             }
         }
+        let Self { mut shard, more, findings, filtered, mut link, mut answered_full, end } = self;
         drop(end);
-        if let Ok(runtime) = tokio::runtime::Builder::new_current_thread().build() {
-            while let Some(request) = runtime.block_on(self.link.tick()) {
-                self.answer(request);
-            }
+        while let Some(request) = wait(&mut link) {
+            answer(&mut shard, &link, &mut answered_full, request);
         }
-        (self.more, self.findings, self.filtered)
+        (more, findings, filtered)
     }
 
     fn answer(&mut self, request: TickRequest) {
-        self.shard.sample_below(request.sample_below);
-        if let Some(mut part) = self.link.spare() {
-            let full = request.full_tick > self.answered_full;
-            self.shard.hand_over(&mut part, request.tick, full);
-            self.answered_full = request.full_tick.max(self.answered_full);
-            self.link.send(part);
+        answer(&mut self.shard, &self.link, &mut self.answered_full, request);
+    }
+
+    /// Hands over before slots have no room, as they soon would of a log with few requests a second: what has none is in no series.
+    fn relieve(&mut self) {
+        while self.shard.is_crowded() && self.end.0.send(Event::Crowded).is_ok() {
+            let Some(request) = wait(&mut self.link) else { return };
+            self.answer(request);
         }
     }
 
@@ -275,8 +276,9 @@ impl Worker {
         }
         let node = self.shard.file_node(segment.source_host(), &shared.files[file].to_string_lossy());
         self.shard.node_log(node, segment.file_name(), Some(segment.version()), format.field_list());
-        let newest = segment.entries().map(|entry| entry.time_ms()).max().unwrap_or(0);
-        let now = newest.max(shared.newest.fetch_max(newest, Ordering::AcqRel));
+        // Now is when the segment was written: of several files none is late because another is newer.
+        let now = segment.entries().map(|entry| entry.time_ms()).max().unwrap_or(0);
+        shared.newest.fetch_max(now, Ordering::AcqRel);
         let (more, filtered) = (&mut self.more, &mut self.filtered);
         let counted = self.shard.segment_if(&segment, &format, node, now, |has, fields, time| {
             let wanted = filter.wants(has, fields, time);
@@ -291,6 +293,7 @@ impl Worker {
         if damaged != Damaged::default() {
             self.findings.add(file, offset, Finding::Entries(damaged));
         }
+        self.relieve();
     }
 
     fn lines<P>(
@@ -312,28 +315,50 @@ impl Worker {
         let field_list = template.symbols.join(",");
         self.shard.node_log(node, log.as_bytes(), None, &field_list);
         self.shard.set_format(log.as_bytes(), &field_list);
-        let mut newest = 0;
-        let mut fields = crate::wire::plan::Fields::default();
-        for line in Lines::default().split(bytes) {
-            if let crate::wire::line::Line::Whole(line) = line {
-                newest = plan.read_into(&mut fields, line).unwrap_or(0).max(newest);
+        let (mut rest, mut bad) = (bytes, 0);
+        while !rest.is_empty() {
+            let end = memchr::memchr_iter(b'\n', rest).nth(LINES - 1).map_or(rest.len(), |at| at + 1);
+            let (piece, behind) = rest.split_at(end);
+            rest = behind;
+            let (mut now, mut fields) = (0, crate::wire::plan::Fields::default());
+            for line in Lines::default().split(piece) {
+                if let crate::wire::line::Line::Whole(line) = line {
+                    now = plan.read_into(&mut fields, line).unwrap_or(0).max(now);
+                }
             }
+            shared.newest.fetch_max(now, Ordering::AcqRel);
+            let (more, filtered, filter) = (&mut self.more, &mut self.filtered, &shared.wish.filter);
+            let mut lines = Lines::default();
+            let counted = self.shard.lines_if(lines.split(piece), &plan, log, node, now, |has, fields, time| {
+                let wanted = filter.wants(has, fields, time);
+                if wanted {
+                    more.see(has, fields, time);
+                } else {
+                    *filtered += 1;
+                }
+                wanted
+            });
+            bad += counted.entries.bad;
+            self.relieve();
         }
-        let now = newest.max(shared.newest.fetch_max(newest, Ordering::AcqRel));
-        let (more, filtered, filter) = (&mut self.more, &mut self.filtered, &shared.wish.filter);
-        let mut lines = Lines::default();
-        let counted = self.shard.lines_if(lines.split(bytes), &plan, log, node, now, |has, fields, time| {
-            let wanted = filter.wants(has, fields, time);
-            if wanted {
-                more.see(has, fields, time);
-            } else {
-                *filtered += 1;
-            }
-            wanted
-        });
-        if counted.entries.bad > 0 {
-            self.findings.add(file, 0, Finding::Lines(counted.entries.bad));
+        if bad > 0 {
+            self.findings.add(file, 0, Finding::Lines(bad));
         }
+    }
+}
+
+/// The next tick; `None` once the merger has gone.
+fn wait(link: &mut Link) -> Option<TickRequest> {
+    tokio::runtime::Builder::new_current_thread().build().ok()?.block_on(link.tick())
+}
+
+fn answer(shard: &mut Shard, link: &Link, answered_full: &mut u64, request: TickRequest) {
+    shard.sample_below(request.sample_below);
+    if let Some(mut part) = link.spare() {
+        let full = request.full_tick > *answered_full;
+        shard.hand_over(&mut part, request.tick, full);
+        *answered_full = request.full_tick.max(*answered_full);
+        link.send(part);
     }
 }
 
@@ -342,7 +367,7 @@ impl Reading {
         if let Some((_, plan)) = self.plans.iter().find(|(known, _)| Arc::ptr_eq(known, template)) {
             return Some(plan.clone());
         }
-        let mut formats = LineFormats::new(vec![Template::clone(template)]).ok()?.at_offset(crate::zone::ahead(now()));
+        let mut formats = LineFormats::new(vec![Template::clone(template)]).ok()?.in_zone(crate::zone::at);
         let plan = formats.choose(&[]);
         self.plans.push((template.clone(), plan.clone()));
         Some(plan)
@@ -353,6 +378,8 @@ impl Reading {
 enum Event {
     /// A job is counted.
     Counted,
+    /// It waits for a tick, to hand over.
+    Crowded,
     /// It has nothing more to count.
     Ended,
 }
@@ -369,9 +396,4 @@ impl Drop for Ending {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Unix seconds now: the zone's offset of a text log without one in its times is taken to be that of today.
-fn now() -> i64 {
-    (Clock::wall().now() / 1000) as i64
 }

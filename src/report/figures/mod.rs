@@ -124,7 +124,10 @@ fn summary(counted: &Counted, mut summary: Value) -> Value {
     let (total, tcp) = (&counted.snapshot.total, &counted.more.kinds[0]);
     let of = |measure| total.measure(measure);
     let (requests, bytes) = (of(Measure::Requests), of(Measure::Bytes));
-    let (known, known_bytes) = (requests - of(Measure::Unknown), bytes - of(Measure::UnknownBytes));
+    // What a format lacks is unknown: the figures that need it leave its entries out.
+    let known = tcp.sum(|codes| codes.result.is_some());
+    let (known_requests, known_bytes) = (known.all_requests(), known.all_bytes());
+    let with_status = tcp.sum(|codes| codes.status.is_some()).all_requests();
     let ratio = |part: u64, whole: u64| quotient(part as f64, whole as f64);
     let fresh = tcp.sum(Codes::is_fresh_hit);
     let upstream = tcp.sum(Codes::is_upstream);
@@ -132,22 +135,22 @@ fn summary(counted: &Counted, mut summary: Value) -> Value {
     let by_status =
         |least: i64| tcp.sum(|codes| codes.status.is_some_and(|status| (least..least + 100).contains(&status)));
     let more = json!({
-        "hit_ratio": ratio(of(Measure::Hits), known),
+        "hit_ratio": ratio(of(Measure::Hits), known_requests),
         "byte_hit_ratio": ratio(of(Measure::HitBytes), known_bytes),
         "fresh_hits": fresh.all_requests(),
         "fresh_hit_bytes": fresh.all_bytes(),
-        "fresh_hit_ratio": ratio(fresh.all_requests(), known),
+        "fresh_hit_ratio": ratio(fresh.all_requests(), known_requests),
         "upstream_contacts": upstream.all_requests(),
-        "origin_offload": quotient(bytes as f64 - of(Measure::OriginBytes) as f64, bytes as f64),
-        "error_ratio": ratio(of(Measure::Errors), known),
-        "status_4xx_ratio": ratio(by_status(400).all_requests(), requests),
-        "status_5xx_ratio": ratio(by_status(500).all_requests(), requests),
+        "origin_offload": quotient(known_bytes as f64 - known.origin_bytes as f64, known_bytes as f64),
+        "error_ratio": ratio(of(Measure::Errors), known_requests),
+        "status_4xx_ratio": ratio(by_status(400).all_requests(), with_status),
+        "status_5xx_ratio": ratio(by_status(500).all_requests(), with_status),
         "mean_bytes": ratio(bytes, requests),
         "mean_time_ms": ratio(of(Measure::TimeMs), of(Measure::Timed)),
         "requests_per_second": requests as f64 * 1000.0 / span_ms,
         "bits_per_second": bytes as f64 * 8000.0 / span_ms,
         "transaction_bytes_per_second": quotient(bytes as f64 * 1000.0, of(Measure::TimeMs) as f64),
-        "concurrency": of(Measure::TimeMs) as f64 / span_ms,
+        "concurrency": (of(Measure::Timed) > 0).then(|| of(Measure::TimeMs) as f64 / span_ms),
         "first": counted.more.span.map(|(first, _)| first as f64 / 1000.0),
         "last": counted.more.span.map(|(_, last)| last as f64 / 1000.0),
         "filtered": counted.filtered,

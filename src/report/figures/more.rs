@@ -10,7 +10,8 @@ use crate::tally::groups::{Codes, Freshness, RouteClass, route_class};
 use crate::tally::histogram::Histogram;
 use crate::tally::table::Seed;
 use crate::tally::uniques::{PRECISION, Sketch};
-use crate::tally::{Counts, Increment};
+use crate::tally::{Band, Counts, Increment};
+use crate::wire::codes::Class;
 use crate::wire::plan::{Fields, Has, Number, Text};
 use crate::wire::url;
 
@@ -249,8 +250,12 @@ impl More {
     pub fn see(&mut self, has: Has, fields: &Fields<'_>, time: u64) {
         let code = |number| has.has_number(number).then(|| fields.number(number));
         let codes = Codes { result: code(Number::Result), status: code(Number::Status), route: code(Number::Route) };
-        let entry = increment(has, fields);
+        let mut entry = increment(has, fields);
         let is_icp = is_icp(has, fields);
+        if is_icp && codes.class() == Some(Class::IcpHit) {
+            // Among their own kind these are the hits.
+            entry.band = Band::Fresh;
+        }
         self.span = Some(self.span.map_or((time, time), |(first, last)| (first.min(time), last.max(time))));
         self.kinds[usize::from(is_icp)].see(codes, time, &entry, &mut self.crowded);
         let second = time / 1000;

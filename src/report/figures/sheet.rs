@@ -77,17 +77,19 @@ impl Columns {
     pub fn row(&self, key: impl Into<Value>, counts: &Counts) -> Vec<Value> {
         let of = |measure| counts.measure(measure);
         let (requests, bytes) = (of(Measure::Requests), of(Measure::Bytes));
+        // What a format lacks is unknown, not a miss and not zero.
+        let (known, known_bytes) = (requests - of(Measure::Unknown), bytes - of(Measure::UnknownBytes));
         let time = of(Measure::TimeMs) as f64;
         let mut cells = vec![key.into(), requests.into(), percent(requests, self.requests)];
         if self.common == Common::All {
-            cells.push(percent(of(Measure::Hits), requests));
+            cells.push(percent(of(Measure::Hits), known));
         }
         if self.common != Common::Plain {
-            cells.push(quotient(time / 1000.0, requests as f64));
+            cells.push(quotient(time / 1000.0, of(Measure::Timed) as f64));
         }
         cells.extend([bytes.into(), percent(bytes, self.bytes)]);
         if self.common == Common::All {
-            cells.push(percent(of(Measure::HitBytes), bytes));
+            cells.push(percent(of(Measure::HitBytes), known_bytes));
         }
         if self.common != Common::Plain {
             cells.push(quotient(bytes as f64 / 1024.0, time / 1000.0));

@@ -424,7 +424,7 @@ impl Page<'_> {
         names.iter().for_each(|(name, width)| head.push_str(&right(name, *width)));
         self.line(&paint(self.look, DIM, &head));
         for url in rows {
-            let share = |name: &str| percent(url[name].as_f64().unwrap_or(0.0) * 100.0);
+            let share = |name: &str| url[name].as_f64().map_or("-".to_owned(), |share| percent(share * 100.0));
             let about = if number(url, "seen") < number(url, "accesses") { "≈" } else { "" };
             let key = shown(url["key"].as_str().unwrap_or_default());
             let mut line = left(&middle(&key, key_width - 1), key_width);

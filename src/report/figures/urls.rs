@@ -6,6 +6,7 @@ use std::hash::BuildHasher;
 
 use serde_json::{Value, json};
 
+use super::sheet::quotient;
 use crate::tally::Increment;
 use crate::tally::groups::Codes;
 use crate::tally::histogram;
@@ -37,6 +38,8 @@ pub struct Urls {
 pub struct Url {
     /// Requests.
     pub accesses: u64,
+    /// Those of them whose format has a result.
+    known: u64,
     variants: HashMap<u64, u64, foldhash::fast::FixedState>,
     other_variants: u64,
     /// Fresh hits from memory, and from elsewhere.
@@ -172,6 +175,7 @@ impl Url {
             self.other_variants += 1;
         }
         let class = codes.class();
+        self.known += u64::from(class.is_some());
         if codes.is_fresh_hit() {
             self.fresh[usize::from(class != Some(Class::HitMemory))] += 1;
         } else if let Some(class) = class {
@@ -200,6 +204,7 @@ impl Url {
 
     fn merge(&mut self, other: Self) {
         self.accesses += other.accesses;
+        self.known += other.known;
         self.other_variants += other.other_variants;
         for (variant, more) in other.variants {
             if self.variants.len() < VARIANTS_MAX || self.variants.contains_key(&variant) {
@@ -219,6 +224,7 @@ impl Url {
     /// P1 to P11 of a key, which all in all was asked for `accesses` times: what was seen closely may be less.
     pub fn json(&self, key: &str, accesses: u64) -> Value {
         let share = |part: u64| if self.accesses == 0 { 0.0 } else { part as f64 / self.accesses as f64 };
+        let share_of_known = |part: u64| quotient(part as f64, self.known as f64);
         let mut variants: Vec<u64> = self.variants.values().copied().collect();
         variants.sort_unstable_by(|a, b| b.cmp(a));
         let [forbade, unchanged, changed, failed, plain] = self.misses;
@@ -230,9 +236,9 @@ impl Url {
             "query_diversity": variants.len(),
             "query_diversity_exact": self.other_variants == 0,
             "most_popular_variant_share": share(variants.first().copied().unwrap_or(0)),
-            "hit_share": share(self.fresh.iter().sum()),
+            "hit_share": share_of_known(self.fresh.iter().sum()),
             "hits": {"memory": self.fresh[0], "disk": self.fresh[1]},
-            "miss_share": share(self.misses.iter().sum()),
+            "miss_share": share_of_known(self.misses.iter().sum()),
             "misses": {
                 "client_forbade": forbade, "unchanged": unchanged, "changed": changed, "failed": failed,
                 "no_validation": plain,

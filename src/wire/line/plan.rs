@@ -7,11 +7,14 @@
 //! is one. Where there are several, each such text is as short as can be; only a header made to look like the fields behind it can shift
 //! these. The steps taken are bounded by the line's length.
 
+use std::cell::Cell;
+
 use memchr::memmem;
 
 use super::shape::{self, ENTRY_TYPES, Names, RESULTS, ROUTES, Shape};
 use crate::wire::fields;
 use crate::wire::plan::{CLIENT, Fields, Has, NUMBERS, Number, TEXTS, Text, canonical};
+use crate::wire::print::Offset;
 use crate::wire::template::Template;
 
 /// Steps that the search for the end of texts may take, for each byte of the line, and for any line.
@@ -120,10 +123,17 @@ pub struct LinePlan {
     steps: Vec<Step>,
     has: Has,
     is_aggregate: bool,
-    /// Seconds that local time is ahead of UTC, where it matters: `None` if it does and isn't known.
-    offset: Option<i64>,
+    /// Of the machine that writes the log; `None` if it isn't known.
+    zone: Option<Zone>,
+    /// What the zone said last: lines are close in time.
+    offset: Cell<Offset>,
     is_local: bool,
 }
+
+/// A time zone: gives the offset at a Unix second, and for how long it holds.
+pub type Zone = fn(i64) -> Offset;
+
+const DAY: i64 = 24 * 3600;
 
 /// Symbols of the moment when a transaction began, the best first, with the ms of their unit.
 const STARTS: [(&str, i64); 4] = [("cqtq", 1), ("cqts", 1000), ("cqth", 1000), ("cqtn", 1000)];
@@ -147,7 +157,8 @@ impl LinePlan {
             steps: Vec::new(),
             has: Has::default(),
             is_aggregate: false,
-            offset: None,
+            zone: None,
+            offset: Cell::new(Offset { until: i64::MIN, ..Offset::UTC }),
             is_local: false,
         };
         let uses = plan.uses(&template.symbols);
@@ -231,11 +242,10 @@ impl LinePlan {
         uses
     }
 
-    /// Sets how many seconds local time is ahead of UTC where the log is written. Only `cqtd` and `cqtt` need it; without it lines that
-    /// have no better time have none.
+    /// Sets the time zone of the log's writer. Only `cqtd` and `cqtt` need it; without it lines that have no better time have none.
     #[must_use]
-    pub fn at_offset(mut self, seconds: i64) -> Self {
-        self.offset = Some(seconds);
+    pub fn in_zone(mut self, zone: Zone) -> Self {
+        self.zone = Some(zone);
         self
     }
 
@@ -308,17 +318,35 @@ impl LinePlan {
         Ok((step, at))
     }
 
+    /// How many seconds a local time is ahead of UTC. Of an hour that comes twice, as clocks are set back, it is taken to be the first
+    /// time unless lines before it were of the second: the text doesn't tell.
+    fn ahead(&self, zone: Zone, local: i64) -> i64 {
+        let holds = |offset: &Offset| (offset.from..offset.until).contains(&local.saturating_sub(offset.seconds));
+        let known = self.offset.get();
+        if holds(&known) {
+            return known.seconds;
+        }
+        // No zone is further from UTC than that: what held then, or what came next.
+        let before = zone(local.saturating_sub(DAY));
+        let found = match holds(&before) {
+            true => before,
+            false => zone(before.until),
+        };
+        self.offset.set(found);
+        found.seconds
+    }
+
     #[inline]
     fn time(&self, start: [i64; 2], fields: &Fields<'_>) -> u64 {
-        let offset = match (self.is_local, self.offset) {
-            (false, _) => 0,
-            (true, Some(seconds)) => seconds.saturating_mul(1000),
-            (true, None) => return 0,
-        };
         let began = start[0].saturating_add(start[1]);
         if began <= 0 {
             return 0;
         }
+        let offset = match (self.is_local, self.zone) {
+            (false, _) => 0,
+            (true, Some(zone)) => self.ahead(zone, began.div_euclid(1000)).saturating_mul(1000),
+            (true, None) => return 0,
+        };
         // A number that the format lacks is 0.
         let ended = began.saturating_sub(offset).saturating_add(fields.number(Number::Time).max(0));
         u64::try_from(ended).unwrap_or(0)

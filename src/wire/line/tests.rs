@@ -6,6 +6,7 @@ use super::shape;
 use super::*;
 use crate::wire::codes;
 use crate::wire::plan::{Fields, Number, Text};
+use crate::wire::print::Offset;
 
 fn plan(text: &str) -> LinePlan {
     LinePlan::new(&template::parse(text).unwrap()).unwrap()
@@ -160,9 +161,48 @@ fn times_are_read_in_every_form() {
     for (format, line, expected) in cases {
         assert_eq!(time(&plan(format), line), *expected, "{format} {line}");
     }
-    assert_eq!(time(&plan("%<cqtd> %<cqtt>").at_offset(3600), "2026-11-23 20:26:33"), Some(1_795_461_993_000));
+    let ahead = plan("%<cqtd> %<cqtt>").in_zone(|_| Offset { seconds: 3600, ..Offset::UTC });
+    assert_eq!(time(&ahead, "2026-11-23 20:26:33"), Some(1_795_461_993_000));
     for (text, seconds) in [("1970-01-01", 0), ("2000-02-29", 951_782_400), ("1969-12-31", -86_400)] {
         assert_eq!(shape::day(text.as_bytes()), Some(seconds));
+    }
+}
+
+/// Central Europe around the end of summer time, at 2026-10-25 01:00 UTC, and its beginning on 2027-03-28; as the program's zones, it says
+/// nothing of the time before the second that it is asked about.
+fn central_europe(unix: i64) -> Offset {
+    match unix {
+        ..1_792_890_000 => Offset { seconds: 7200, from: unix, until: 1_792_890_000 },
+        1_792_890_000..1_806_195_600 => Offset { seconds: 3600, from: unix, until: 1_806_195_600 },
+        _ => Offset { seconds: 7200, from: unix, until: i64::MAX },
+    }
+}
+
+#[test]
+fn local_times_are_right_before_and_after_the_clocks_are_changed() {
+    let read = |plan: &LinePlan, line: &str| plan.read_into(&mut Fields::default(), line.as_bytes()).unwrap() / 1000;
+    let made = || plan("%<cqtd> %<cqtt>").in_zone(central_europe);
+    let lines = [
+        ("2026-07-01 12:00:00", 1_782_900_000),
+        ("2026-10-25 01:59:59", 1_792_886_399),
+        // The hour that comes twice, as long as nothing told of the second time.
+        ("2026-10-25 02:00:00", 1_792_886_400),
+        ("2026-10-25 02:59:59", 1_792_889_999),
+        ("2026-10-25 03:00:00", 1_792_893_600),
+        ("2026-11-23 20:26:33", 1_795_461_993),
+        ("2027-03-28 01:59:59", 1_806_195_599),
+        ("2027-03-28 03:00:00", 1_806_195_600),
+        ("2027-07-01 12:00:00", 1_814_436_000),
+    ];
+    // In order, as a log has them, and each by itself.
+    let plan = made();
+    for (line, expected) in lines {
+        assert_eq!((read(&plan, line), read(&made(), line)), (expected, expected), "{line}");
+    }
+    // From the last to the first; there the hour that comes twice is the second time.
+    let plan = made();
+    for (line, expected) in lines.into_iter().filter(|(line, _)| !line.contains("25 02:")).rev() {
+        assert_eq!(read(&plan, line), expected, "{line}");
     }
 }
 

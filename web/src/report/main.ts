@@ -47,8 +47,9 @@ interface Url {
   seen: number;
   query_diversity: number;
   most_popular_variant_share: number;
-  hit_share: number;
-  miss_share: number;
+  /** Null where no format has a result. */
+  hit_share: number | null;
+  miss_share: number | null;
   hits: Record<string, number>;
   misses: Record<string, number>;
   statuses: Record<string, number>;
@@ -158,7 +159,7 @@ function head(): void {
     ["mean size", typeof summary["mean_bytes"] === "number" ? bytes(summary["mean_bytes"]) : MISSING],
     ["requests a second", count(number(summary["requests_per_second"]))],
     ["bandwidth", tick(number(summary["bits_per_second"]), "bit/s")],
-    ["under way (mean)", count(Math.round(number(summary["concurrency"]) * 100) / 100)],
+    ["under way (mean)", typeof summary["concurrency"] === "number" ? count(Math.round(summary["concurrency"] * 100) / 100) : MISSING],
     ...Object.entries(summary.uniques).map(([name, keys]): [string, string] => [UNIQUES[name] ?? name, `${keys.exact ? "" : "≥ "}${exact(keys.count)}`]),
     ["troubles of servers", exact(number(report.groups["server_trouble"]?.["requests"]))],
     ["troubles of clients", exact(number(report.groups["client_trouble"]?.["requests"]))],
@@ -446,9 +447,9 @@ function urls(): void {
         cell(exact(url.accesses)),
         cell(about + exact(url.query_diversity)),
         cell(spark(url.variants, `the most popular variant has ${share(url.most_popular_variant_share, 1)}`)),
-        cell(share(url.hit_share, 1)),
+        cell(percent(url.hit_share)),
         cell(parts(url.hits, ["memory", "disk"], "hits")),
-        cell(share(url.miss_share, 1)),
+        cell(percent(url.miss_share)),
         cell(parts(url.misses, ["client_forbade", "unchanged", "changed", "failed", "no_validation"], "misses")),
         cell(url.miss_time_ms.median === null ? MISSING : whole(url.miss_time_ms.median)),
         cell(spark(url.miss_time_ms.bars, "times of misses from 0 to 1000 ms, the last bar is above")),
