@@ -133,6 +133,11 @@ impl Larges {
         Some(self.copies[number].get_or_insert_with(make).clone())
     }
 
+    /// The raw key of a worker's row of a dimension with keys of its own, which came in its last part or before.
+    pub fn key(&self, dimension: Dimension, worker: usize, row: u32) -> &[u8] {
+        self.levels[dimension as usize].key(worker, row)
+    }
+
     /// How many keys a dimension has, and whether that is exact; `None` for a small one.
     pub fn keys(&self, dimension: Dimension) -> Option<(u64, bool)> {
         let number = Dimension::LARGE.into_iter().position(|large| large == dimension)?;

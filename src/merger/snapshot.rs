@@ -7,6 +7,7 @@ use super::large::Large;
 use super::quality::Quality;
 use crate::tally::dimension::split;
 use crate::tally::logs::{self, Log};
+use crate::tally::profile;
 use crate::tally::reuse::Curve;
 use crate::tally::rollup::History;
 use crate::tally::windowed::Loss;
@@ -51,6 +52,8 @@ pub struct Snapshot {
     pub keys: [(u64, bool); Dimension::COUNT],
     /// What is kept by entry time; `None` with `--statistics base`.
     pub history: Option<History>,
+    /// Profiles of keys, as of the last full tick; `None` with `--statistics base`, and of a filter.
+    pub profiles: Option<profile::Kept>,
     /// What the sample of URLs tells; `None` with `--statistics base`.
     pub reuse: Option<Curve>,
     /// Entry times before this are complete: every connected node that is not idle has sent a newer one, or 12 s have passed.
@@ -122,7 +125,7 @@ pub struct LastRefused {
 /// Memory in use, by part, and the operator's cap (`--memory`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Memory {
-    /// Name of the part (`connections`, `workers`, `merger`, `history`, `sample`, `snapshot`) and its bytes.
+    /// Name of the part (`connections`, `workers`, `merger`, `history`, `profiles`, …) and its bytes.
     pub parts: Vec<(&'static str, u64)>,
     /// The cap in bytes.
     pub cap: u64,

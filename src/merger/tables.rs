@@ -206,6 +206,21 @@ impl Tables {
         (row != REFUSED).then_some(row)
     }
 
+    /// Appends the raw key of a worker's row, of a result, status or route of the code; false if there is none.
+    pub fn raw_key(&self, dimension: Dimension, worker: usize, row: u32, raw: &mut Vec<u8>) -> bool {
+        match dimension {
+            Dimension::Result | Dimension::Status | Dimension::Route => {
+                raw.extend_from_slice(&i64::from(row).to_le_bytes());
+            }
+            _ if dimension.is_small() => match self.row(dimension, worker, row) {
+                Some(row) => raw.extend_from_slice(self.key(dimension, row)),
+                None => return false,
+            },
+            _ => raw.extend_from_slice(self.larges.key(dimension, worker, row)),
+        }
+        true
+    }
+
     /// The merger's row of a key of a small dimension.
     pub fn find(&self, dimension: Dimension, key: &[u8]) -> Option<u32> {
         let Merged { seed, index, names, .. } = &self.tables[dimension as usize];

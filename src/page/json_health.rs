@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::json::{Moment, Numbers, bytes};
 use super::json_changes::Before;
+use super::json_profile::{Revalidation, Stale};
 use crate::merger::{Snapshot, Table};
 use crate::tally::{Counts, Measure};
 use crate::view::asked::Asked;
@@ -160,18 +161,6 @@ fn median(mut values: Vec<f64>) -> Option<f64> {
 /// `/api/v1/cache`: what the cache's dealings with origins come to.
 pub fn cache(snapshot: &Snapshot, results: &Table) -> Vec<u8> {
     #[derive(Serialize)]
-    struct Revalidation {
-        unchanged: u64,
-        changed: u64,
-        failed: u64,
-        r#yield: Option<f64>,
-    }
-    #[derive(Serialize)]
-    struct Stale {
-        requests: u64,
-        per_second: f64,
-    }
-    #[derive(Serialize)]
     struct Collapsed {
         requests: u64,
         share: Option<f64>,
@@ -195,12 +184,7 @@ pub fn cache(snapshot: &Snapshot, results: &Table) -> Vec<u8> {
     let total = &results.total;
     bytes(&Cache {
         moment: Moment::new(snapshot.as_of, &results.covered, snapshot.tick),
-        revalidation: Revalidation {
-            unchanged,
-            changed,
-            failed,
-            r#yield: share(unchanged, unchanged + changed + failed),
-        },
+        revalidation: Revalidation::of(unchanged, changed, failed),
         stale_on_error: Stale { requests: failed, per_second: failed as f64 / results.covered.seconds },
         collapsed: Collapsed { requests: collapsed, share: share(collapsed, collapsed + missed) },
         offload: Offload {

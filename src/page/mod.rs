@@ -14,6 +14,7 @@ mod json_changes;
 mod json_entries;
 mod json_health;
 mod json_nodes;
+mod json_profile;
 pub mod json_reuse;
 pub mod json_time;
 mod lookout;

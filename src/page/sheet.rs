@@ -41,7 +41,7 @@ impl Sheet {
                 .into(),
             None => named(&["key"]),
         };
-        Self { rows: "rows", columns: [key, numbers(), named(&["rank_before"])].concat() }
+        Self { rows: "rows", columns: [key, numbers(), named(&["rank_before"]), profiled()].concat() }
     }
 
     /// Of `/api/v1/changes`: its keys.
@@ -89,7 +89,7 @@ impl Sheet {
         let columns = [
             named(&["t", "gap"]),
             numbers(),
-            named(&["p50", "p95", "p99", "clients"]),
+            named(&["p50", "p95", "p99", "clients", "stale_on_error"]),
             named(&classes),
             named(&seconds),
         ];
@@ -163,6 +163,23 @@ impl Sheet {
 
 fn named(names: &[impl AsRef<str>]) -> Vec<Column> {
     names.iter().map(|name| Column { heading: name.as_ref().into(), path: name.as_ref().into() }).collect()
+}
+
+/// What a row has of its profile.
+fn profiled() -> Vec<Column> {
+    named(&[
+        "p50",
+        "p95",
+        "p99",
+        "revalidation.unchanged",
+        "revalidation.changed",
+        "revalidation.failed",
+        "revalidation.yield",
+        "stale_on_error.requests",
+        "stale_on_error.per_second",
+        "profile.requests",
+        "profile.since",
+    ])
 }
 
 /// The numbers of a row.

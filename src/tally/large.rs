@@ -205,9 +205,10 @@ impl LargeTables {
         self.keyed.iter().any(Slotted::is_full) || self.paired.iter().any(Paired::is_full)
     }
 
-    /// Makes room: all rows get new numbers, so that none may be at hand. `total` says what makes a row heavy.
+    /// Makes room: all rows get new numbers, so that none may be at hand. `total` says what makes a row heavy. Gives the new numbers of the
+    /// dimensions that were cut, [`REFUSED`] where a row is gone.
     #[cold]
-    pub fn cut(&mut self, total: &Counts) {
+    pub fn cut(&mut self, total: &Counts) -> impl Iterator<Item = (Dimension, Vec<u32>)> + use<> {
         self.knife.scales = Scales::of(total);
         let knife = &mut self.knife;
         // Only those that are full: the others, and the rows that are known of them, stay as they are.
@@ -222,6 +223,7 @@ impl LargeTables {
                 table.cut(maps, knife);
             }
         }
+        Dimension::LARGE.into_iter().zip(maps).filter_map(|(dimension, map)| Some((dimension, map?)))
     }
 
     /// Moves what is new and what was counted into `part`, which is empty.

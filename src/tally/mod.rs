@@ -21,6 +21,7 @@ pub mod mask;
 pub mod matcher;
 pub mod names;
 pub mod part;
+pub mod profile;
 pub mod quality;
 pub mod records;
 pub mod rejected;
