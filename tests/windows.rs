@@ -207,6 +207,17 @@ fn profiles(program: &Program, window: &str) {
         );
         assert_eq!(histogram["p95"], row["p95"], "{about}");
     }
+    let origins = program.json(&format!("/api/v1/origins?window={window}"));
+    let health = |server: &str, names: &[&str]| -> Vec<u64> {
+        let row = origins["rows"].as_array().unwrap().iter().find(|row| row["key"] == server).unwrap();
+        names.iter().map(|name| row[*name].as_u64().unwrap_or_else(|| panic!("{name}: {row}"))).collect()
+    };
+    let failed =
+        ["contacts", "connect_failures", "dns_failures", "timeouts", "server_errors", "status_5xx", "stale_served"];
+    assert_eq!(health("bad.example.net", &failed), [1, 1, 0, 0, 0, 1, 0], "{window}");
+    assert_eq!(health("old.example.net", &failed), [1, 0, 0, 0, 0, 0, 1], "{window}");
+    assert_eq!(health("parent1", &failed), [1, 0, 0, 0, 0, 0, 0], "{window}");
+    assert_eq!(health("parent1", &["miss_p50_ms", "miss_p95_ms"]), [middle(80); 2], "{window}");
     let clients = program.json(&format!("/api/v1/top?dimension=client&window={window}"));
     assert!(clients["rows"][0].get("p50").is_none(), "{clients}");
     let total = program.json(&format!("/api/v1/top?dimension=site&window={window}"))["total"].take();

@@ -273,8 +273,13 @@ pub async fn answer(state: &Arc<State>, path: &str, question: Question<'_>) -> R
             let query = Query::parse(query, &["limit"])?.unfiltered()?;
             let limit = query.number("limit", 1, MOST_ROWS, 100)?;
             timed(&state.handle.snapshot())?;
-            let (whole, period) = whole_in_period(state, Dimension::Server, &query).await?;
-            let make = move || Some(json_health::origins(&*whole.table(period)?, &*whole.table(Window::Hour)?, limit));
+            let (Made::Whole(whole), period, _, snapshot) = profiled(state, Dimension::Server, &query).await? else {
+                return Err(scope::only_live(state, &query));
+            };
+            let make = move || {
+                let profiles = snapshot.as_ref().and_then(|snapshot| snapshot.profiles.as_ref());
+                Some(json_health::origins(&*whole.table(period)?, &*whole.table(Window::Hour)?, profiles, limit))
+            };
             computed(state, limit.min(1000), form(Sheet::origins()), make).await
         }
         "/api/v1/skew" => {

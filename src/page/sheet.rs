@@ -59,7 +59,24 @@ impl Sheet {
     pub fn origins() -> Self {
         let about =
             ["key", "state", "requests_per_second", "error_share", "mean_ms", "usual_error_share", "usual_mean_ms"];
-        Self { rows: "rows", columns: [named(&about), numbers()].concat() }
+        let health = [
+            "contacts",
+            "contacts_per_second",
+            "miss_p50_ms",
+            "miss_p95_ms",
+            "connect_failures",
+            "dns_failures",
+            "timeouts",
+            "server_errors",
+            "status_5xx",
+            "stale_served",
+            "trouble_share",
+            "usual_trouble_share",
+            "usual_miss_p50_ms",
+            "profile.requests",
+            "profile.since",
+        ];
+        Self { rows: "rows", columns: [named(&about), numbers(), named(&health)].concat() }
     }
 
     /// Of `/api/v1/skew`.
