@@ -160,8 +160,17 @@ impl Browser {
         }
     }
 
-    /// Sends what all feeds have.
+    /// Sends what all feeds have, and which views have none any more.
     async fn follow(&mut self) -> Flow {
+        let closed: Vec<u16> =
+            self.views.iter().filter(|(_, lease)| lease.is_closed()).map(|(view, _)| *view).collect();
+        for view in closed {
+            self.drop_view(view);
+            self.state.meters.reached(Limit::Filters);
+            let reason = "the limit filters is reached: all live filters together took more than their tenth of --memory, and this one took \
+                          the most; ask again once others are closed, for less, or start with a higher --memory";
+            self.text(stream::refused(view, &Refused::new(reason, [""; 0]))).await?;
+        }
         let streams: Vec<u64> = self.feeds.keys().copied().collect();
         for stream in streams {
             while let Some(message) = self.next(stream) {

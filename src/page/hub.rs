@@ -228,6 +228,8 @@ impl Hub {
     fn lease(self: &Arc<Self>, subscription: Subscription, filter: Option<Viewer>) -> Result<Lease, CannotOpen> {
         let wanted = (subscription, filter.as_ref().map(|viewer| viewer.opened().filter.clone()));
         let mut channels = locked(&self.channels);
+        // Of a filter that was closed meanwhile; those who still follow it are about to leave.
+        channels.retain(|_, entry| !entry.channel.is_closed());
         if channels.len() >= STREAMS && !channels.contains_key(&wanted) {
             self.meters.reached(Limit::Streams);
             return Err(CannotOpen::Streams);
@@ -258,6 +260,11 @@ impl Hub {
 }
 
 impl Channel {
+    /// True once its filter was closed: no more messages come.
+    fn is_closed(&self) -> bool {
+        self.filter.as_ref().is_some_and(|viewer| viewer.opened().is_closed())
+    }
+
     fn publish(&self, shown: Shown, delta: Bytes) {
         let mut newest = locked(&self.newest);
         *newest = Newest { shown, message: None };
@@ -286,6 +293,11 @@ impl Lease {
         snapshot.of_filter(&viewer.opened().filter).map(|filtered| filtered.snapshot.started as f64 / 1000.0)
     }
 
+    /// True once its filter was closed for want of memory: no more messages come.
+    pub fn is_closed(&self) -> bool {
+        self.channel.is_closed()
+    }
+
     /// The newest snapshot, and all messages after it.
     pub fn join(&self) -> (Bytes, broadcast::Receiver<Bytes>) {
         let mut newest = locked(&self.channel.newest);
@@ -302,7 +314,8 @@ impl Drop for Lease {
         let Channel { subscription, filter, .. } = &*self.channel;
         let wanted = (*subscription, filter.as_ref().map(|viewer| viewer.opened().filter.clone()));
         let mut channels = locked(&self.hub.channels);
-        if let Some(entry) = channels.get_mut(&wanted) {
+        // Another may have its place, if it was closed.
+        if let Some(entry) = channels.get_mut(&wanted).filter(|entry| Arc::ptr_eq(&entry.channel, &self.channel)) {
             entry.leases -= 1;
             if entry.leases == 0 {
                 channels.remove(&wanted);

@@ -199,6 +199,11 @@ impl NodeUpdate {
 }
 
 impl Part {
+    /// Bytes of memory of what it has of large dimensions.
+    pub fn large_bytes(&self) -> u64 {
+        self.large.iter().map(LargePart::bytes).sum::<usize>() as u64
+    }
+
     /// Empties it for the next use; keeps the room.
     pub fn clear(&mut self) {
         let tables = std::mem::take(&mut self.tables);
