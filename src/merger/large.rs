@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use super::snapshot::{Covered, Keys, Table};
+use super::snapshot::{Bounds, Covered, Keys, Table};
 use crate::tally::derived::derive;
 use crate::tally::dimension::{Kind, join};
 use crate::tally::part::LargePart;
@@ -143,6 +143,12 @@ impl Larges {
         let number = Dimension::LARGE.into_iter().position(|large| large == dimension)?;
         let levels = &self.levels[number];
         Some((levels.len() as u64, levels.cuts() == Cuts::default()))
+    }
+
+    /// What a dimension gave up for want of room; `None` for a small one.
+    pub fn bounds(&self, dimension: Dimension) -> Option<Bounds> {
+        let number = Dimension::LARGE.into_iter().position(|large| large == dimension)?;
+        Some(Bounds { cuts: self.levels[number].cuts(), error: self.levels[number].error() })
     }
 
     /// Bytes of all tables.

@@ -441,6 +441,8 @@ impl Run {
             },
             saturated: self.busy.iter().any(|busy| busy.saturated(instant)),
             keys: Dimension::ALL.map(|dimension| self.tables.keys(dimension)),
+            bounds: Dimension::ALL.map(|dimension| self.tables.bounds(dimension)),
+            profiles_lost: self.profiles.as_ref().map_or((0, 0), |profiles| (profiles.dropped(), profiles.lost())),
             tables,
             large,
         }));

@@ -6,10 +6,11 @@ use hashbrown::HashTable;
 use std::hash::{BuildHasher, Hasher};
 
 use super::large::{Large, Larges};
-use super::snapshot::{Absent, Covered, Keys, Table};
+use super::snapshot::{Absent, Bounds, Covered, Keys, Table};
 use crate::tally::caps::KEY_BYTES;
 use crate::tally::part::TablePart;
 use crate::tally::table::{REFUSED, Seed};
+use crate::tally::windowed::Scales;
 use crate::tally::{Caps, Counts, Dimension, Names, Part, Window};
 
 /// What the merger knows of one worker's share of a table.
@@ -238,6 +239,13 @@ impl Tables {
     pub fn keys(&self, dimension: Dimension) -> (u64, bool) {
         let table = &self.tables[dimension as usize];
         self.larges.keys(dimension.counted()).unwrap_or((table.rows.len() as u64, table.refused.is_empty()))
+    }
+
+    /// What a dimension, or the one that it is made of, gave up for want of room.
+    pub fn bounds(&self, dimension: Dimension) -> Bounds {
+        let refused = &self.tables[dimension as usize].refused;
+        let of_small = || Bounds { error: Scales::default().loss(refused), ..Bounds::default() };
+        self.larges.bounds(dimension.counted()).unwrap_or_else(of_small)
     }
 
     /// Bytes of the tables, and of the copies that snapshots share.

@@ -15,7 +15,9 @@ use super::meters::Limit;
 use super::query::{self, Query};
 use super::scope::{self, Place, Scope, stamped};
 use super::sheet::{self, Sheet};
-use super::{json, json_changes, json_entries, json_health, json_nodes, json_profile, json_reuse, json_time};
+use super::{
+    json, json_changes, json_entries, json_health, json_nodes, json_profile, json_quality, json_reuse, json_time,
+};
 use crate::merger::{Snapshot, Stopped, Table, Whole, windows};
 use crate::tally::profile::{PROFILED, has_profiles};
 use crate::tally::records::Order;
@@ -24,7 +26,7 @@ use crate::tally::{Dimension, Filter, Period, Window};
 use crate::view::{Key, kept, matrix::Tables};
 
 /// The paths that work.
-pub const PATHS: [&str; 15] = [
+pub const PATHS: [&str; 16] = [
     "/api/v1/summary",
     "/api/v1/top",
     "/api/v1/rank",
@@ -39,6 +41,7 @@ pub const PATHS: [&str; 15] = [
     "/api/v1/origins",
     "/api/v1/skew",
     "/api/v1/cache",
+    "/api/v1/quality",
     "/api/v1/openapi.json",
 ];
 
@@ -293,6 +296,12 @@ pub async fn answer(state: &Arc<State>, path: &str, question: Question<'_>) -> R
             let (whole, period) =
                 whole_in_period(state, Dimension::Result, &Query::parse(query, &[])?.unfiltered()?).await?;
             let make = move || whole.table(period).map(|results| json_health::cache(&snapshot, &results));
+            computed(state, 0, Form::Json, make).await
+        }
+        "/api/v1/quality" => {
+            query::nothing_asked(query)?;
+            let (snapshot, meters) = (state.handle.snapshot(), state.meters.clone());
+            let make = move || Some(json_quality::quality(&snapshot, &meters));
             computed(state, 0, Form::Json, make).await
         }
         _ => Err(Refusal::bad(format!("{path} is not part of this version"), PATHS)),

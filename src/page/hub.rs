@@ -11,6 +11,7 @@ use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, watch};
 use tokio::task::JoinSet;
 
+use super::backlog::{Backlog, Made};
 use super::lookout::{Found, Lookout};
 use super::meters::{Limit, Meters};
 use crate::merger::filters::Full;
@@ -60,6 +61,8 @@ struct Channel {
     view: Arc<tokio::sync::Mutex<View>>,
     newest: Mutex<Newest>,
     deltas: broadcast::Sender<Bytes>,
+    /// Bytes of all of them.
+    made: Made,
     /// Makes the snapshots carry the tables that it needs.
     _watches: Vec<merger::Watch>,
 }
@@ -244,6 +247,7 @@ impl Hub {
                     newest: Mutex::new(Newest { shown: view.shown().clone(), message: None }),
                     view: Arc::new(tokio::sync::Mutex::new(view)),
                     deltas: broadcast::Sender::new(BACKLOG),
+                    made: Made::default(),
                     _watches: subscription
                         .dimensions()
                         .into_iter()
@@ -268,6 +272,7 @@ impl Channel {
     fn publish(&self, shown: Shown, delta: Bytes) {
         let mut newest = locked(&self.newest);
         *newest = Newest { shown, message: None };
+        self.made.fetch_add(delta.len() as u64, Ordering::Relaxed);
         // Nobody may follow, which is no error.
         let _ = self.deltas.send(delta);
     }
@@ -298,11 +303,12 @@ impl Lease {
         self.channel.is_closed()
     }
 
-    /// The newest snapshot, and all messages after it.
-    pub fn join(&self) -> (Bytes, broadcast::Receiver<Bytes>) {
+    /// The newest snapshot, and all messages after it, which count in the backlog of who joins.
+    pub fn join(&self, backlog: &Backlog) -> (Bytes, broadcast::Receiver<Bytes>) {
         let mut newest = locked(&self.channel.newest);
         // No message falls between the two: they are published under this lock.
         let deltas = self.channel.deltas.subscribe();
+        backlog.follow(self.channel.stream, &self.channel.made, self.channel.made.load(Ordering::Relaxed));
         let Newest { shown, message } = &mut *newest;
         let message = message.get_or_insert_with(|| shown.snapshot().into());
         (message.clone(), deltas)

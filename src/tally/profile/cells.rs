@@ -151,7 +151,7 @@ impl Cells {
                 cell.requests += 1;
                 cell.bytes = cell.bytes.saturating_add(bytes);
             }
-            None => drop(self.table.insert_unique(hash, Cell { place, requests: 1, bytes }, |cell| hash_of(cell))),
+            None => drop(self.table.insert_unique(hash, Cell { place, requests: 1, bytes }, hash_of)),
         }
     }
 
@@ -202,7 +202,7 @@ impl Cells {
             match map.get(cell.place.row() as usize) {
                 Some(&row) if row != REFUSED => {
                     let place = Place::new(dimension as u64, cell.place.slot(), row, cell.place.what());
-                    self.table.insert_unique(hash(place), Cell { place, ..cell }, |cell| hash_of(cell));
+                    self.table.insert_unique(hash(place), Cell { place, ..cell }, hash_of);
                 }
                 _ => self.lost += cell.requests,
             }

@@ -110,7 +110,9 @@ impl Profiles {
     ) {
         self.lost += lost;
         let now = self.kept.now;
-        let (mut raw, mut found): (Vec<u8>, Vec<(u32, u32, u16, Sum)>) = (Vec::new(), Vec::new());
+        let mut raw = Vec::new();
+        // Slot, number of the key, what, and how much.
+        let mut found: Vec<(u32, u32, u16, Sum)> = Vec::new();
         let row_of = |cell: &Cell| (cell.place.dimension(), cell.place.slot(), cell.place.row());
         for of_row in cells.chunk_by(|a, b| row_of(a) == row_of(b)) {
             let Some(first) = of_row.first() else { continue };
@@ -124,9 +126,8 @@ impl Profiles {
             };
             match number {
                 Some(number) => {
-                    found.extend(of_row.iter().map(|cell| {
-                        (slot, number, cell.place.what(), Sum { requests: cell.requests, bytes: cell.bytes })
-                    }))
+                    let sum = |cell: &Cell| Sum { requests: cell.requests, bytes: cell.bytes };
+                    found.extend(of_row.iter().map(|cell| (slot, number, cell.place.what(), sum(cell))));
                 }
                 None => self.lost += requests,
             }
