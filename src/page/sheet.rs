@@ -152,6 +152,7 @@ impl Sheet {
             "last_unknown_route",
             "late",
             "late_dropped",
+            "duplicates",
             "formats",
         ];
         let quality = first.into_iter().chain(bad.iter().map(String::as_str)).chain(last);

@@ -10,6 +10,7 @@ pub mod counts;
 pub mod derived;
 pub mod dimension;
 pub mod door;
+pub mod duplicates;
 pub mod filter;
 pub mod groups;
 pub mod histogram;

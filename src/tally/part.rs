@@ -181,6 +181,8 @@ pub struct NodeUpdate {
     pub lags: Lags,
     /// What was odd in it.
     pub examples: Examples,
+    /// Marks of the segments that were read from files.
+    pub marks: Vec<u64>,
 }
 
 impl NodeUpdate {

@@ -8,6 +8,7 @@ use super::caps::Caps;
 use super::classify::{increment, is_icp, is_odd};
 use super::combined::{Combination, Combined};
 use super::counts::{Counts, Entries, Increment};
+use super::duplicates;
 use super::filter;
 use super::large::{LargeTables, Rows};
 use super::link::Wanted;
@@ -228,6 +229,11 @@ impl Shard {
         if let Some(node) = node {
             self.standings.change(node, |update| update.rejected.add(cause, amount));
         }
+    }
+
+    /// A segment of a node is read from a file.
+    pub fn read_from_file(&mut self, node: u32, segment: &[u8]) {
+        self.standings.mark(node, duplicates::mark(segment));
     }
 
     /// Counts all entries of a segment that arrived `now` (ms since the epoch) from a node.
