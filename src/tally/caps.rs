@@ -90,7 +90,7 @@ const fn share(dimension: Dimension) -> usize {
 
 impl Caps {
     /// Divides `memory` bytes: a quarter for connection buffers, three tenths for the workers' tables, two for the merger's open ones, and
-    /// 11 % for what is closed, 4 % for profiles, and 2 % for records. The rest is for browsers and answers under way.
+    /// a tenth for what is closed, 5.5 % for profiles, and 2 % for records. The rest is for browsers and answers under way.
     pub fn new(memory: u64, workers: usize) -> Self {
         let memory = usize::try_from(memory).unwrap_or(usize::MAX);
         let workers = workers.max(1);
@@ -108,12 +108,12 @@ impl Caps {
                 let row = if dimension.is_small() { MERGER_ROW } else { MERGER_LARGE_ROW };
                 (memory / 20 * 4 / 1000 * share(dimension) / row).clamp(ROWS_MIN, ROWS_MAX)
             }),
-            water: memory / 100 * 11,
+            water: memory / 10,
             connection_bytes: memory / 4 / workers,
             precision,
             combinations,
             sampled_urls,
-            worker_cells: (memory / 200 * 3 / workers / WORKER_CELL).clamp(CELLS_MIN, CELLS_MAX),
+            worker_cells: (memory / 100 * 3 / workers / WORKER_CELL).clamp(CELLS_MIN, CELLS_MAX),
             profiles: (memory / 40).min(PROFILES_MAX),
             records: (memory / 50).min(RECORDS_MAX),
         }
