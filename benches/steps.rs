@@ -94,10 +94,15 @@ fn tally(c: &mut Criterion) {
     let input = input();
     let mut group = c.benchmark_group("tally");
     group.throughput(Throughput::Elements(ENTRIES));
-    for filters in [0, 1, 8] {
-        let name = if filters == 0 { String::new() } else { format!(", {filters} filters") };
+    for (filters, has_profiles) in [(0, true), (0, false), (1, true), (8, true)] {
+        let name = match (filters, has_profiles) {
+            (0, true) => String::new(),
+            (0, false) => ", without profiles".to_owned(),
+            _ => format!(", {filters} filters"),
+        };
         group.bench_function(format!("decode and count{name}"), |b| {
-            let caps = Caps::new(256 << 20, 1);
+            let mut caps = Caps::new(256 << 20, 1);
+            caps.worker_cells = if has_profiles { caps.worker_cells } else { 0 };
             let (mut shard, mut formats) = (Shard::new(0, &caps, &Seed::default()), Formats::default());
             let node = shard.node(b"edge-01.example.net", "127.0.0.1");
             // Each takes a part of the traffic.

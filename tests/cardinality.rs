@@ -253,6 +253,17 @@ fn check(load: &Load, program: &Program, dimension: &str, window: &str, measure:
             }
         }
     }
+    if window == "total" {
+        // What the engine says of its tables is as wide as the widest row.
+        let quality = program.json("/api/v1/quality");
+        let tables = quality["tables"].as_array().unwrap();
+        let table = tables.iter().find(|table| table["dimension"] == dimension).unwrap();
+        let widest = rows.iter().map(|row| number(row, "error_bound")).max().unwrap_or(0);
+        assert!(number(table, "error_bound") >= widest, "{question}: {widest}, {table}");
+        assert_eq!((&table["exact"], number(table, "error_bound") > 0), (&false.into(), true), "{table}");
+        let dropped = ["worker_rows", "open_rows", "closed_rows"].map(|rows| number(&table["dropped"], rows));
+        assert!(dropped.iter().sum::<u64>() > 0, "{table}");
+    }
     let at = usize::from(measure == "bytes");
     let mut ranked: Vec<u64> = true_sums.iter().map(|sums| sums[at]).collect();
     ranked.sort_unstable_by(|a, b| b.cmp(a));

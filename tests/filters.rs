@@ -491,6 +491,50 @@ fn a_websocket_opens_a_filter_which_counts_from_then_on() {
 }
 
 #[test]
+fn watched_filters_that_outgrow_their_share_are_closed_and_their_viewers_told() {
+    const SHARE: f64 = (64 << 20) as f64 / 10.0;
+    const WATCHED: [&str; 6] =
+        ["network:0.0.0.0/0", "network:::/0", "method:GET", "scheme:http", "status:200", "route:DIRECT"];
+    let program = Program::start(&["--memory", "64M"]);
+    let taken = || -> f64 {
+        let metrics = program.get("/metrics").1;
+        let line = metrics.lines().find(|line| line.starts_with("visulate_memory_bytes{part=\"filters\"} ")).unwrap();
+        line.rsplit_once(' ').unwrap().1.parse().unwrap()
+    };
+    let mut browser = Browser::open(&program);
+    for (view, filter) in (1..).zip(WATCHED) {
+        let answer = browser.subscribe(view, filter);
+        assert!(answer["stream"].is_u64(), "{answer}");
+    }
+    // Entries of many times: each filter has slots, buckets and histograms of all of them.
+    let mut node = program.connect();
+    node.write_all(&auth_message(b"foobar")).unwrap();
+    for age in 0..400 {
+        node.write_all(&message(&segment(&entries(60, age), 0, now() - 5 - 7 * age as i64))).unwrap();
+    }
+    let refused = loop {
+        if let Message::Text(text) = browser.0.read().unwrap() {
+            let answer: Json = serde_json::from_str(&text).unwrap();
+            if answer.get("refused").is_some() {
+                break answer;
+            }
+        }
+    };
+    assert!(refused["refused"].as_str().unwrap().contains("the limit filters is reached"), "{refused}");
+    let end = Instant::now() + PATIENCE;
+    while taken() > SHARE {
+        assert!(Instant::now() < end, "{} of {SHARE}", taken());
+    }
+    let of = |filter: &str| program.get(&format!("/api/v1/series?filter={filter}")).0;
+    let closed = WATCHED[refused["view"].as_u64().unwrap() as usize - 1];
+    assert!([409, 503].contains(&of(closed)), "{closed}");
+    assert!(WATCHED.iter().any(|filter| of(filter) == 200), "the others go on");
+    let metrics = program.get("/metrics").1;
+    let reached = metrics.lines().find(|line| line.contains("\"filters\"") && line.contains("limit")).unwrap();
+    assert!(!reached.ends_with(" 0"), "{reached}");
+}
+
+#[test]
 fn filters_on_a_capture_have_its_expected_rows() {
     let capture = common::capture("ats-8.1-collation-rich");
     let program = Program::start(&["--filter", "status:404,503", "--filter", "status:200,client:127.0.0.1"]);

@@ -92,6 +92,27 @@ fn what_is_odd_in_a_stream_is_counted_with_an_example() {
 }
 
 #[test]
+fn segments_of_files_that_come_again_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let t = now();
+    // Several of one second differ in their entries.
+    let segments: Vec<Vec<u8>> =
+        (0..5).map(|n| segment(&[(t, b'3', b'2', 10 + n, 0), (t, b'1', b'1', 1, 0)])).collect();
+    let files = ["squid.blog", "squid.blog.copy"].map(|name| folder.path().join(name).to_str().unwrap().to_owned());
+    std::fs::write(&files[0], segments.concat()).unwrap();
+    std::fs::write(&files[1], segments[1..4].concat()).unwrap();
+    let program = Program::start(&["--tail", &files[0], &files[1], "--from-start"]);
+    program.received(16);
+    let found = quality(&program);
+    assert_eq!((&found["segments"], &found["duplicates"]), (&8.into(), &3.into()), "{found}");
+    // What nodes send twice they may have written twice.
+    let program = Program::start(&[]);
+    send(&program, &[&segments[..], &segments[..2]].concat());
+    program.received(14);
+    assert_eq!(quality(&program)["duplicates"], 0);
+}
+
+#[test]
 fn masked_clients_are_in_no_example() {
     let program = Program::start(&["--mask-clients", "0/0"]);
     send(&program, &[damaged(now())]);

@@ -11,6 +11,7 @@ use common::found;
 use common::program::{Program, rows};
 use common::vectors::{VECTORS, segment};
 use serde_json::Value as Json;
+use visulate::tally::profile::coarse;
 use visulate::wire::encode::{auth_message, message};
 
 const WINDOWS: [&str; 5] = ["total", "1m", "10m", "1h", "24h"];
@@ -126,6 +127,7 @@ fn the_test_vectors_have_their_figures_in_every_window() {
             (&0.into(), &5000.into(), &10.into(), &120.into())
         );
         assert_eq!(times["mean"], 536.6, "{window}");
+        profiles(&program, window);
         let sizes = program.json(&format!("/api/v1/histogram?of=bytes&window={window}"));
         assert_eq!((&sizes["mean"], &sizes["max"]), (&1240.0.into(), &4000.into()), "{window}");
         let hits: u64 =
@@ -152,9 +154,83 @@ fn the_test_vectors_have_their_figures_in_every_window() {
     assert_eq!((&nodes["rows"][0]["requests"], &nodes["rows"][0]["hits"]), (&10.into(), &5.into()));
 }
 
-/// What a table shows of a window.
+/// What the ten entries have by key: times, and what became of them.
+fn profiles(program: &Program, window: &str) {
+    let middle = |ms: u64| if ms < 32 { ms } else { coarse::middle(coarse::cell(ms)) };
+    // Times of each key's entries, ascending.
+    for (dimension, key, times, percentiles, validations) in [
+        ("site", "example.com", vec![0, 1, 2, 3, 10, 60, 80], [3, 80, 80], [1, 1, 0]),
+        ("site", "example.net", vec![90, 5000], [90, 5000, 5000], [0, 0, 1]),
+        ("server", "parent1", vec![80], [80; 3], [0, 1, 0]),
+        ("server", "old.example.net", vec![90], [90; 3], [0, 0, 1]),
+        ("status", "200", vec![2, 3, 60, 80, 90, 120], [60, 120, 120], [1, 1, 1]),
+        ("result", "TCP_REFRESH_HIT", vec![60], [60; 3], [1, 0, 0]),
+        ("route", "DIRECT", vec![60, 90, 120, 5000], [90, 5000, 5000], [1, 0, 1]),
+        ("method", "POST", vec![0], [0; 3], [0; 3]),
+        ("type", "image/jpeg", vec![2, 3, 60], [3, 60, 60], [1, 0, 0]),
+        ("node", "edge@127.0.0.1", vec![0, 1, 2, 3, 10, 60, 80, 90, 120, 5000], [10, 5000, 5000], [1, 1, 1]),
+    ] {
+        let top = program.json(&format!("/api/v1/top?dimension={dimension}&window={window}"));
+        let row = top["rows"].as_array().unwrap().iter().find(|row| row["key"] == key).unwrap();
+        let about = format!("{window} {dimension} {key}: {row}");
+        assert_eq!(
+            ["p50", "p95", "p99"].map(|name| row[name].as_u64()),
+            percentiles.map(|ms| Some(middle(ms))),
+            "{about}"
+        );
+        let told = ["unchanged", "changed", "failed"].map(|name| row["revalidation"][name].as_u64().unwrap());
+        assert_eq!(told, validations, "{about}");
+        let sum: u64 = validations.iter().sum();
+        let part = (sum > 0).then(|| validations[0] as f64 / sum as f64);
+        assert_eq!(row["revalidation"]["yield"].as_f64(), part, "{about}");
+        assert_eq!(row["stale_on_error"]["requests"], validations[2], "{about}");
+        let per_second = validations[2] as f64 / top["seconds"].as_f64().unwrap();
+        assert!((row["stale_on_error"]["per_second"].as_f64().unwrap() - per_second).abs() < 1e-9, "{about}");
+        assert_eq!(row["profile"]["requests"], times.len(), "{about}");
+
+        let histogram = program.json(&format!("/api/v1/histogram?dimension={dimension}&key={key}&window={window}"));
+        assert_eq!((&histogram["dimension"], &histogram["key"]), (&dimension.into(), &key.into()));
+        let mut left: BTreeMap<u64, u64> = BTreeMap::new();
+        times.iter().for_each(|ms| *left.entry(u64::from(coarse::cell(*ms))).or_default() += 1);
+        let buckets = histogram["buckets"].as_array().unwrap();
+        for bucket in buckets {
+            let [from, to, requests] = ["from", "to", "requests"].map(|name| bucket[name].as_u64().unwrap());
+            let cell = coarse::cell(from);
+            assert_eq!((coarse::range(cell), left.remove(&u64::from(cell))), ((from, to), Some(requests)), "{about}");
+        }
+        assert!(left.is_empty(), "{about} {left:?}");
+        let sum = |name: &str| buckets.iter().map(|bucket| bucket[name].as_u64().unwrap()).sum::<u64>();
+        assert_eq!(
+            (sum("bytes"), sum("hits")),
+            (row["bytes"].as_u64().unwrap(), row["hits"].as_u64().unwrap()),
+            "{about}"
+        );
+        assert_eq!(histogram["p95"], row["p95"], "{about}");
+    }
+    let origins = program.json(&format!("/api/v1/origins?window={window}"));
+    let health = |server: &str, names: &[&str]| -> Vec<u64> {
+        let row = origins["rows"].as_array().unwrap().iter().find(|row| row["key"] == server).unwrap();
+        names.iter().map(|name| row[*name].as_u64().unwrap_or_else(|| panic!("{name}: {row}"))).collect()
+    };
+    let failed =
+        ["contacts", "connect_failures", "dns_failures", "timeouts", "server_errors", "status_5xx", "stale_served"];
+    assert_eq!(health("bad.example.net", &failed), [1, 1, 0, 0, 0, 1, 0], "{window}");
+    assert_eq!(health("old.example.net", &failed), [1, 0, 0, 0, 0, 0, 1], "{window}");
+    assert_eq!(health("parent1", &failed), [1, 0, 0, 0, 0, 0, 0], "{window}");
+    assert_eq!(health("parent1", &["miss_p50_ms", "miss_p95_ms"]), [middle(80); 2], "{window}");
+    let clients = program.json(&format!("/api/v1/top?dimension=client&window={window}"));
+    assert!(clients["rows"][0].get("p50").is_none(), "{clients}");
+    let total = program.json(&format!("/api/v1/top?dimension=site&window={window}"))["total"].take();
+    assert!(total.get("p50").is_none(), "{total}");
+}
+
+/// What a table shows of a window; rates are of the time covered, which windows differ in.
 fn top(program: &Program, dimension: &str, window: &str) -> Json {
     let mut top = program.json(&format!("/api/v1/top?dimension={dimension}&window={window}&limit=100000"));
+    for row in top["rows"].as_array_mut().unwrap() {
+        let stale = row["stale_on_error"].as_object_mut().and_then(|stale| stale.remove("per_second"));
+        assert!(stale.is_some(), "{row}");
+    }
     let fields = ["rows", "total", "other", "keys"].map(|name| (name, top[name].take()));
     serde_json::json!(BTreeMap::from(fields))
 }
@@ -173,6 +249,9 @@ fn captures_moved_to_now_have_the_same_tables_in_a_day_as_since_the_start() {
     assert!(status.success());
     let sent = program.summary(|summary| summary["nodes_connected"] == 0 && summary["requests"].as_u64() > Some(0));
     assert_eq!(program.json("/api/v1/summary?window=24h")["requests"], sent["requests"]);
+    // Profiles come once a second.
+    let requests = sent["requests"].as_u64().unwrap();
+    program.profiled("node", requests);
     for dimension in ["result", "status", "route", "method", "type", "node"] {
         let [total, day] = ["total", "24h"].map(|window| top(&program, dimension, window));
         assert_eq!(day, total, "{dimension}");
@@ -307,7 +386,11 @@ fn intervals_and_keys_have_their_buckets() {
         ("series?dimension=client,site&key=a", 400, "no key"),
         ("series?dimension=site", 400, "key is needed"),
         ("series?key=a", 400, "dimension is needed"),
-        ("histogram?dimension=status&key=200", 409, "all requests and of live filters"),
+        ("histogram?dimension=client&key=10.0.0.1", 409, "all requests, of live filters"),
+        ("histogram?dimension=status&key=200&of=bytes", 409, "all requests, of live filters"),
+        ("histogram?dimension=site&key=nobody.example", 404, "nobody.example"),
+        ("histogram?dimension=status&key=abc", 400, "no key"),
+        ("histogram?dimension=site", 400, "key is needed"),
         ("summary?from=0", 400, "not kept"),
         ("summary?from=1e9", 400, "not a moment"),
         ("top?dimension=site&from=99999999999", 400, "not kept"),

@@ -1,7 +1,7 @@
 //! Live filters: for each the same tables as for all, of the entries that it takes since it was opened (design/api.md 5).
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use super::handle::Watched;
 use super::large::Large;
@@ -32,12 +32,18 @@ pub struct Opened {
     kept: bool,
     viewers: AtomicU32,
     watched: Watched,
+    closed: AtomicBool,
 }
 
 impl Opened {
     /// True if it must not go for another.
     pub fn is_wanted(&self) -> bool {
         self.kept || self.viewers.load(Ordering::Relaxed) > 0
+    }
+
+    /// True once it counts no more, though somebody may still look at it: all together took more than their share of memory.
+    pub fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed)
     }
 
     /// Dimensions of it that somebody looks at.
@@ -169,6 +175,7 @@ impl Filters {
             kept,
             viewers: AtomicU32::new(0),
             watched: Arc::new([const { AtomicU32::new(0) }; Dimension::COUNT]),
+            closed: AtomicBool::new(false),
         });
         let Making { caps, workers, seed, is_timed, .. } = &self.making;
         let mut tables = Tables::new(caps, *workers, seed, now, *is_timed);
@@ -191,6 +198,14 @@ impl Filters {
         let unwatched = self.live.iter().enumerate().filter(|(_, live)| !live.opened.is_wanted());
         let Some((longest, _)) = unwatched.min_by_key(|(_, live)| live.unwatched.unwrap_or(now)) else { return false };
         self.live.remove(longest);
+        true
+    }
+
+    /// Closes the filter that takes most, watched or not; false if each is kept as long as the engine runs.
+    fn close_largest(&mut self) -> bool {
+        let others = self.live.iter().enumerate().filter(|(_, live)| !live.opened.kept);
+        let Some((largest, _)) = others.max_by_key(|(_, live)| live.bytes()) else { return false };
+        self.live.remove(largest).opened.closed.store(true, Ordering::Relaxed);
         true
     }
 
@@ -225,18 +240,20 @@ impl Filters {
             if let Some(rollup) = &mut live.rollup {
                 roll_up(rollup, &live.tables, part, now);
             }
-            live.worker_bytes[part.worker] = part.table_bytes;
+            // One part is under way or spare for each that the worker fills.
+            live.worker_bytes[part.worker] = part.table_bytes + 2 * part.large_bytes();
         }
     }
 
-    /// A tick is over: those go that nobody has looked at for long. Gives what is to be published of the others.
+    /// A tick is over: those go that nobody has looked at for long, and while all together take more than their share, those that nobody
+    /// looks at, then the largest. Gives what is to be published of the others.
     pub fn tick(&mut self, stand: &Stand<'_>) -> Vec<Arc<Filtered>> {
         let now = stand.now;
         self.live.retain_mut(|live| {
             live.unwatched = if live.opened.is_wanted() { None } else { Some(live.unwatched.unwrap_or(now)) };
             live.unwatched.is_none_or(|since| now.saturating_sub(since) < UNWATCHED_MS)
         });
-        while self.bytes() > self.making.share && self.close_unwatched(now) {}
+        while self.bytes() > self.making.share && (self.close_unwatched(now) || self.close_largest()) {}
         for live in &mut self.live {
             live.tables.tick(stand.tick, now, stand.full);
             if let Some(rollup) = &mut live.rollup {
@@ -306,7 +323,7 @@ impl Live {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tally::filter;
+    use crate::tally::{Part, filter};
 
     fn filters(limit: usize) -> Filters {
         let caps = filter::caps(&Caps::new(64 << 20, 1));
@@ -371,5 +388,31 @@ mod tests {
         assert!(filters.open(of(2), false, 0, 0).is_ok());
         assert_eq!(filters.wanted().len(), 1);
         assert_eq!(tick(&mut filters, 1000), [0; 0], "nor do those stay that nobody looks at");
+    }
+
+    #[test]
+    fn what_grows_beyond_the_share_is_closed_watched_or_not() {
+        let mut filters = filters(9);
+        let kept = filters.open(of(1), true, 0, 0).unwrap();
+        let viewers = [2, 3, 4].map(|status| filters.open(of(status), false, 0, 0).unwrap());
+        let grown = |filters: &mut Filters, id: u64, bytes: u64| {
+            let part = Part { table_bytes: bytes, ..Part::default() };
+            filters.add(&[FilterPart { id, since: 0, part: Box::new(part) }], 0);
+        };
+        const MIB: u64 = 1 << 20;
+        filters.making.share = filters.bytes() + 100 * MIB;
+        for (id, mib) in [(1, 50), (2, 10), (3, 30), (4, 9)] {
+            grown(&mut filters, id, mib * MIB);
+        }
+        assert_eq!(tick(&mut filters, 1000), [1, 2, 3, 4], "within the share");
+        grown(&mut filters, 4, 12 * MIB);
+        assert_eq!(tick(&mut filters, 2000), [1, 2, 4], "the largest that may go");
+        let closed = viewers.each_ref().map(|viewer| viewer.opened().is_closed());
+        assert_eq!((closed, kept.opened().is_closed()), ([false, true, false], false));
+        assert!(filters.bytes() <= filters.making.share);
+        assert_eq!(filters.open(of(3), false, 2000, 0).unwrap().opened().id, 5, "another of the same begins anew");
+        grown(&mut filters, 1, 200 * MIB);
+        assert_eq!(tick(&mut filters, 3000), [1], "none is left that may go");
+        assert!(viewers.iter().all(|viewer| viewer.opened().is_closed()));
     }
 }

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use super::snapshot::{Covered, Keys, Table};
+use super::snapshot::{Bounds, Covered, Keys, Table};
 use crate::tally::derived::derive;
 use crate::tally::dimension::{Kind, join};
 use crate::tally::part::LargePart;
@@ -139,11 +139,22 @@ impl Larges {
         Some(self.copies[number].get_or_insert_with(make).clone())
     }
 
+    /// The raw key of a worker's row of a dimension with keys of its own, which came in its last part or before.
+    pub fn key(&self, dimension: Dimension, worker: usize, row: u32) -> &[u8] {
+        self.levels[dimension as usize].key(worker, row)
+    }
+
     /// How many keys a dimension has, and whether that is exact; `None` for a small one.
     pub fn keys(&self, dimension: Dimension) -> Option<(u64, bool)> {
         let number = Dimension::LARGE.into_iter().position(|large| large == dimension)?;
         let levels = &self.levels[number];
         Some((levels.len() as u64, levels.cuts() == Cuts::default()))
+    }
+
+    /// What a dimension gave up for want of room; `None` for a small one.
+    pub fn bounds(&self, dimension: Dimension) -> Option<Bounds> {
+        let number = Dimension::LARGE.into_iter().position(|large| large == dimension)?;
+        Some(Bounds { cuts: self.levels[number].cuts(), error: self.levels[number].error() })
     }
 
     /// Bytes of all tables.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::quality::Stream;
 use super::snapshot::{Node, NodeState};
 use super::tables::Tables;
+use crate::tally::duplicates::Seen;
 use crate::tally::logs::{self, Log};
 use crate::tally::part::NodeUpdate;
 use crate::tally::table::REFUSED;
@@ -44,12 +45,13 @@ struct Known {
 pub struct Nodes {
     known: BTreeMap<u32, Known>,
     workers: usize,
+    seen: Seen,
 }
 
 impl Nodes {
     /// No node yet.
     pub fn new(workers: usize) -> Self {
-        Self { known: BTreeMap::new(), workers }
+        Self { known: BTreeMap::new(), workers, seen: Seen::default() }
     }
 
     /// What one worker says of a node; `row` is the merger's.
@@ -61,6 +63,8 @@ impl Nodes {
             .or_insert_with(|| Known { by_worker: vec![NodeUpdate::default(); workers], ..Known::default() });
         known.rejected.merge(&update.rejected);
         known.stream.update(update, now);
+        let seen = &mut self.seen;
+        known.stream.repeat(update.marks.iter().filter(|mark| seen.came(row, **mark)).count() as u64);
         add_new(&mut known.paths, &update.paths);
         if !update.logs.is_empty() {
             add_new(Arc::make_mut(&mut known.logs), &update.logs);

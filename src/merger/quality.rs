@@ -81,6 +81,11 @@ impl Stream {
         }
     }
 
+    /// So many of its segments came before.
+    pub fn repeat(&mut self, segments: u64) {
+        self.received.duplicates += segments;
+    }
+
     /// How it stands `now`.
     pub fn quality(&self, now: u64) -> Quality {
         let first = (now / 1000).saturating_sub(RECENT_S);

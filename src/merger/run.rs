@@ -19,6 +19,7 @@ use crate::clock::Clock;
 use crate::tally::combined::Combination;
 use crate::tally::door::Door;
 use crate::tally::link::{Far, Link, TickRequest, link};
+use crate::tally::profile::Profiles;
 use crate::tally::records::Kept;
 use crate::tally::rejected::Amount;
 use crate::tally::reuse::Reuse;
@@ -105,6 +106,7 @@ impl Merger {
             tables: Tables::new(&config.caps, config.workers, &config.seed, now, config.statistics == Statistics::All),
             rollup: (config.statistics == Statistics::All)
                 .then(|| Rollup::new(config.caps.precision, config.caps.combinations)),
+            profiles: (config.statistics == Statistics::All).then(|| Profiles::new(config.caps.profiles, now)),
             reuse: (config.statistics == Statistics::All).then(|| Reuse::new(config.caps.sampled_urls)),
             records: Kept::new(config.caps.records),
             nodes: Nodes::new(config.workers),
@@ -220,6 +222,7 @@ struct Run {
     filters: Filters,
     tables: Tables,
     rollup: Option<Rollup>,
+    profiles: Option<Profiles>,
     reuse: Option<Reuse>,
     records: Kept,
     nodes: Nodes,
@@ -365,6 +368,9 @@ impl Run {
         if full {
             self.tables.advance(now, &self.sums.total);
             self.filters.advance(now);
+            if let Some(profiles) = &mut self.profiles {
+                profiles.tick(now);
+            }
         }
         for part in std::mem::take(&mut self.pending) {
             self.add(&part, now, instant);
@@ -423,6 +429,7 @@ impl Run {
             filter: None,
             nodes,
             history: self.rollup.as_ref().map(Rollup::history),
+            profiles: self.profiles.as_ref().map(Profiles::kept),
             reuse: self.reuse.as_ref().map(|reuse| reuse.curve(now)),
             memory: Memory {
                 parts: vec![
@@ -430,6 +437,7 @@ impl Run {
                     ("workers", self.table_bytes.iter().sum()),
                     ("merger", merger),
                     ("history", self.rollup.as_ref().map_or(0, Rollup::bytes) as u64),
+                    ("profiles", self.profiles.as_ref().map_or(0, Profiles::bytes) as u64),
                     ("sample", self.reuse.as_ref().map_or(0, Reuse::bytes) as u64),
                     ("records", self.records.bytes() as u64),
                     ("filters", self.filters.bytes()),
@@ -439,6 +447,8 @@ impl Run {
             },
             saturated: self.busy.iter().any(|busy| busy.saturated(instant)),
             keys: Dimension::ALL.map(|dimension| self.tables.keys(dimension)),
+            bounds: Dimension::ALL.map(|dimension| self.tables.bounds(dimension)),
+            profiles_lost: self.profiles.as_ref().map_or((0, 0), |profiles| (profiles.dropped(), profiles.lost())),
             tables,
             large,
         }));
@@ -453,6 +463,10 @@ impl Run {
         }
         if let Some(rollup) = &mut self.rollup {
             roll_up(rollup, &self.tables, part, now);
+        }
+        if let Some(profiles) = &mut self.profiles {
+            let key = |dimension, row, raw: &mut Vec<u8>| self.tables.raw_key(dimension, part.worker, row, raw);
+            profiles.add(&part.cells, part.cells_lost, &part.large_slots, key);
         }
         let node = |row| self.tables.row(Dimension::Node, part.worker, row);
         self.records.add(&part.taken, part.total.all_requests(), part.total.measure(Measure::Errors), now, node);

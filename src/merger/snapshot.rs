@@ -8,9 +8,10 @@ use super::large::Large;
 use super::quality::Quality;
 use crate::tally::dimension::split;
 use crate::tally::logs::{self, Log};
+use crate::tally::profile;
 use crate::tally::reuse::Curve;
 use crate::tally::rollup::History;
-use crate::tally::windowed::Loss;
+use crate::tally::windowed::{Cuts, Loss};
 use crate::tally::{Counts, Dimension, Entries, Filter, Measure, Names, Period, Rejected, Window};
 
 /// The state of everything at one tick. Times are milliseconds since the epoch by the engine's clock.
@@ -52,8 +53,14 @@ pub struct Snapshot {
     pub saturated: bool,
     /// How many keys each dimension has, and whether that is exact (else it is a lower bound).
     pub keys: [(u64, bool); Dimension::COUNT],
+    /// What each dimension gave up for want of room.
+    pub bounds: [Bounds; Dimension::COUNT],
+    /// The same of profiles: keys that lost theirs, and requests, once for each of their keys, that are in none.
+    pub profiles_lost: (u64, u64),
     /// What is kept by entry time; `None` with `--statistics base`.
     pub history: Option<History>,
+    /// Profiles of keys, as of the last full tick; `None` with `--statistics base`, and of a filter.
+    pub profiles: Option<profile::Kept>,
     /// What the sample of URLs tells; `None` with `--statistics base`.
     pub reuse: Option<Curve>,
     /// Entry times before this are complete: every connected node that is not idle has sent a newer one, or 12 s have passed.
@@ -85,6 +92,15 @@ impl Snapshot {
     pub fn covered(&self) -> Covered {
         Covered::since_start(self.started, self.as_of)
     }
+}
+
+/// What a dimension gave up for want of room since counting began (spec/statistics.md Q9).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Bounds {
+    /// Rows that were dropped, and where.
+    pub cuts: Cuts,
+    /// The most that any key can have beyond what its row says since the start; what a key without a row can have had.
+    pub error: Loss,
 }
 
 /// The time that a table or an answer is about.
@@ -125,7 +141,7 @@ pub struct LastRefused {
 /// Memory in use, by part, and the operator's cap (`--memory`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Memory {
-    /// Name of the part (`connections`, `workers`, `merger`, `history`, `sample`, `snapshot`) and its bytes.
+    /// Name of the part (`connections`, `workers`, `merger`, `history`, `profiles`, …) and its bytes.
     pub parts: Vec<(&'static str, u64)>,
     /// The cap in bytes.
     pub cap: u64,

@@ -6,10 +6,11 @@ use hashbrown::HashTable;
 use std::hash::{BuildHasher, Hasher};
 
 use super::large::{Large, Larges};
-use super::snapshot::{Absent, Covered, Keys, Table};
+use super::snapshot::{Absent, Bounds, Covered, Keys, Table};
 use crate::tally::caps::KEY_BYTES;
 use crate::tally::part::TablePart;
 use crate::tally::table::{REFUSED, Seed};
+use crate::tally::windowed::Scales;
 use crate::tally::{Caps, Counts, Dimension, Names, Part, Window};
 
 /// What the merger knows of one worker's share of a table.
@@ -206,6 +207,21 @@ impl Tables {
         (row != REFUSED).then_some(row)
     }
 
+    /// Appends the raw key of a worker's row, of a result, status or route of the code; false if there is none.
+    pub fn raw_key(&self, dimension: Dimension, worker: usize, row: u32, raw: &mut Vec<u8>) -> bool {
+        match dimension {
+            Dimension::Result | Dimension::Status | Dimension::Route => {
+                raw.extend_from_slice(&i64::from(row).to_le_bytes());
+            }
+            _ if dimension.is_small() => match self.row(dimension, worker, row) {
+                Some(row) => raw.extend_from_slice(self.key(dimension, row)),
+                None => return false,
+            },
+            _ => raw.extend_from_slice(self.larges.key(dimension, worker, row)),
+        }
+        true
+    }
+
     /// The merger's row of a key of a small dimension.
     pub fn find(&self, dimension: Dimension, key: &[u8]) -> Option<u32> {
         let Merged { seed, index, names, .. } = &self.tables[dimension as usize];
@@ -223,6 +239,13 @@ impl Tables {
     pub fn keys(&self, dimension: Dimension) -> (u64, bool) {
         let table = &self.tables[dimension as usize];
         self.larges.keys(dimension.counted()).unwrap_or((table.rows.len() as u64, table.refused.is_empty()))
+    }
+
+    /// What a dimension, or the one that it is made of, gave up for want of room.
+    pub fn bounds(&self, dimension: Dimension) -> Bounds {
+        let refused = &self.tables[dimension as usize].refused;
+        let of_small = || Bounds { error: Scales::default().loss(refused), ..Bounds::default() };
+        self.larges.bounds(dimension.counted()).unwrap_or_else(of_small)
     }
 
     /// Bytes of the tables, and of the copies that snapshots share.

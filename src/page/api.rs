@@ -15,15 +15,18 @@ use super::meters::Limit;
 use super::query::{self, Query};
 use super::scope::{self, Place, Scope, stamped};
 use super::sheet::{self, Sheet};
-use super::{json, json_changes, json_entries, json_health, json_nodes, json_reuse, json_time};
+use super::{
+    json, json_changes, json_entries, json_health, json_nodes, json_profile, json_quality, json_reuse, json_time,
+};
 use crate::merger::{Snapshot, Stopped, Table, Whole, windows};
+use crate::tally::profile::{PROFILED, has_profiles};
 use crate::tally::records::Order;
 use crate::tally::rollup::POINTS_MAX;
 use crate::tally::{Dimension, Filter, Period, Window};
 use crate::view::{Key, kept, matrix::Tables};
 
 /// The paths that work.
-pub const PATHS: [&str; 15] = [
+pub const PATHS: [&str; 16] = [
     "/api/v1/summary",
     "/api/v1/top",
     "/api/v1/rank",
@@ -38,6 +41,7 @@ pub const PATHS: [&str; 15] = [
     "/api/v1/origins",
     "/api/v1/skew",
     "/api/v1/cache",
+    "/api/v1/quality",
     "/api/v1/openapi.json",
 ];
 
@@ -123,13 +127,15 @@ pub async fn answer(state: &Arc<State>, path: &str, question: Question<'_>) -> R
             let (dimension, measure) = (query.dimension()?, query.measure()?);
             let limit = query.number("limit", 1, MOST_ROWS, 100)?;
             let offset = query.number("offset", 0, u32::MAX as usize, 0)?;
-            let (made, period, since) = in_period(state, dimension, &query).await?;
+            let (made, period, since, snapshot) = profiled(state, dimension, &query).await?;
             // No more rows than there are keys since the start.
             let keys = usize::try_from(state.handle.snapshot().keys[dimension as usize].0).unwrap_or(limit);
             let rows = limit.min(keys.saturating_sub(offset));
             let make = move || {
                 let before = made.table_before(period);
-                made.table(period).map(|table| json::top(&table, before.as_deref(), measure, offset, limit))
+                let (table, shown) = (made.table(period)?, (offset, limit));
+                let profiles = snapshot.as_ref().and_then(|snapshot| snapshot.profiles.as_ref());
+                Some(json::top(&table, before.as_deref(), profiles, measure, shown))
             };
             computed(state, rows, form(Sheet::top(dimension)), stamped(since, make)).await
         }
@@ -168,8 +174,9 @@ pub async fn answer(state: &Arc<State>, path: &str, question: Question<'_>) -> R
                     if !series.is_known {
                         return Err(unknown_key(dimension, &key));
                     }
-                    let make =
-                        move || Some(json_time::key_series(&snapshot, &whole, (dimension, &key), &series, period));
+                    let make = move || {
+                        Some(json_time::key_series(&snapshot, &whole, (dimension, &key, &raw), &series, period))
+                    };
                     Ok(stamped(since, make)())
                 })
                 .await;
@@ -187,11 +194,22 @@ pub async fn answer(state: &Arc<State>, path: &str, question: Question<'_>) -> R
             let Scope { snapshot, since } = scope::live(state, &query)?;
             let period = period(&query, timed(&snapshot)?, &snapshot)?;
             if query.text("dimension").is_some() || query.text("key").is_some() {
-                query.key(query.dimension()?)?;
-                let text = "distributions are kept of all requests and of live filters; leave out dimension and key, open a filter of the \
-                            key, or ask for the key's series: it has time_ms / timed, the mean time, and bytes / requests";
-                let refusal = Refusal::new(StatusCode::CONFLICT, text);
-                return Err(Refusal { allowed: vec!["/api/v1/series?dimension=…&key=…".into()], ..refusal });
+                let dimension = query.dimension()?;
+                let (key, raw) = query.key(dimension)?;
+                if of != json_time::Of::TimeMs || query.filter().is_some() || !has_profiles(dimension) {
+                    return Err(no_distribution());
+                }
+                let (Made::Whole(whole), period, _, Some(snapshot)) = profiled(state, dimension, &query).await? else {
+                    return Err(no_distribution());
+                };
+                return answered(state, 0, form(Sheet::histogram()), move || {
+                    if let Some(made) = json_profile::histogram(&snapshot, (dimension, &key, &raw), period) {
+                        return Ok(Some(made));
+                    }
+                    let is_known = whole.series(&raw, period).is_some_and(|series| series.is_known);
+                    Err(if is_known { no_distribution() } else { unknown_key(dimension, &key) })
+                })
+                .await;
             }
             let make = move || json_time::histogram(&snapshot, period, of);
             computed(state, 0, form(Sheet::histogram()), stamped(since, make)).await
@@ -258,8 +276,13 @@ pub async fn answer(state: &Arc<State>, path: &str, question: Question<'_>) -> R
             let query = Query::parse(query, &["limit"])?.unfiltered()?;
             let limit = query.number("limit", 1, MOST_ROWS, 100)?;
             timed(&state.handle.snapshot())?;
-            let (whole, period) = whole_in_period(state, Dimension::Server, &query).await?;
-            let make = move || Some(json_health::origins(&*whole.table(period)?, &*whole.table(Window::Hour)?, limit));
+            let (Made::Whole(whole), period, _, snapshot) = profiled(state, Dimension::Server, &query).await? else {
+                return Err(scope::only_live(state, &query));
+            };
+            let make = move || {
+                let profiles = snapshot.as_ref().and_then(|snapshot| snapshot.profiles.as_ref());
+                Some(json_health::origins(&*whole.table(period)?, &*whole.table(Window::Hour)?, profiles, limit))
+            };
             computed(state, limit.min(1000), form(Sheet::origins()), make).await
         }
         "/api/v1/skew" => {
@@ -273,6 +296,12 @@ pub async fn answer(state: &Arc<State>, path: &str, question: Question<'_>) -> R
             let (whole, period) =
                 whole_in_period(state, Dimension::Result, &Query::parse(query, &[])?.unfiltered()?).await?;
             let make = move || whole.table(period).map(|results| json_health::cache(&snapshot, &results));
+            computed(state, 0, Form::Json, make).await
+        }
+        "/api/v1/quality" => {
+            query::nothing_asked(query)?;
+            let (snapshot, meters) = (state.handle.snapshot(), state.meters.clone());
+            let make = move || Some(json_quality::quality(&snapshot, &meters));
             computed(state, 0, Form::Json, make).await
         }
         _ => Err(Refusal::bad(format!("{path} is not part of this version"), PATHS)),
@@ -345,6 +374,18 @@ fn unknown_key(dimension: Dimension, key: &Key) -> Refusal {
     Refusal::new(StatusCode::NOT_FOUND, text)
 }
 
+/// That a distribution is not kept.
+fn no_distribution() -> Refusal {
+    let kept = PROFILED.map(Dimension::name).join(", ");
+    let text = format!(
+        "distributions are kept of all requests, of live filters, and, of times, of the keys of {kept} that have the most requests; \
+         leave out dimension and key, open a filter of the key, or ask for the key's series: it has time_ms / timed, the mean time, and \
+         bytes / requests"
+    );
+    let refusal = Refusal::new(StatusCode::CONFLICT, text);
+    Refusal { allowed: vec!["/api/v1/series?dimension=…&key=…".into()], ..refusal }
+}
+
 /// What tables are made of.
 enum Made {
     /// A dimension in all windows.
@@ -391,6 +432,30 @@ async fn in_period(
     }
     let (made, since) = made(state, dimension, query, period).await?;
     Ok((made, period, since))
+}
+
+/// The same with the snapshot whose profiles are of the same full tick; `None` where a filter's table is made of kept ones.
+async fn profiled(
+    state: &Arc<State>,
+    dimension: Dimension,
+    query: &Query,
+) -> Result<(Made, Period, Option<u64>, Option<Arc<Snapshot>>), Refusal> {
+    loop {
+        let (made, period, since) = in_period(state, dimension, query).await?;
+        let snapshot = match &made {
+            Made::Whole(Whole::Small(_, snapshot)) => Some(snapshot.clone()),
+            Made::Whole(Whole::Large(_, large)) => {
+                let snapshot = asked_of(state, query)?;
+                // A tick may pass between two questions.
+                if snapshot.full_tick != large.tick {
+                    continue;
+                }
+                Some(snapshot)
+            }
+            Made::Kept(_) => None,
+        };
+        return Ok((made, period, since, snapshot));
+    }
 }
 
 /// The same where nothing is asked of a filter.

@@ -20,6 +20,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, interval_at, timeout};
 
 use super::State;
+use super::backlog::Backlog;
 use super::hub::{CannotOpen, Lease};
 use super::meters::{Browsing, Limit};
 use super::stream::{self, Control, Refused};
@@ -49,7 +50,7 @@ enum Incoming {
 }
 
 /// Serves one browser until it leaves, breaks a rule, takes nothing for too long, or the engine stops.
-pub async fn serve(upgrade: UpgradeFut, state: Arc<State>, _browsing: Browsing) {
+pub async fn serve(upgrade: UpgradeFut, state: Arc<State>, browsing: Browsing) {
     let Ok(mut socket) = upgrade.await else {
         return;
     };
@@ -58,7 +59,8 @@ pub async fn serve(upgrade: UpgradeFut, state: Arc<State>, _browsing: Browsing) 
     let (read, write) = socket.split(tokio::io::split);
     let (sender, incoming) = mpsc::channel(WAITING);
     let mut reader = Reader(tokio::spawn(receive(read, sender, state.clone())));
-    let mut browser = Browser { write, state, views: HashMap::new(), feeds: BTreeMap::new() };
+    let backlog = browsing.backlog().clone();
+    let mut browser = Browser { write, state, backlog, views: HashMap::new(), feeds: BTreeMap::new() };
     browser.run(incoming).await;
     // A socket that is closed with something unread may take our last word with it.
     let _ = timeout(LAST_WORD, &mut reader.0).await;
@@ -117,6 +119,7 @@ struct Feed {
 struct Browser {
     write: WebSocketWrite<WriteHalf<Socket>>,
     state: Arc<State>,
+    backlog: Arc<Backlog>,
     /// By the page's number.
     views: HashMap<u16, Arc<Lease>>,
     /// By stream; two views may share one.
@@ -160,8 +163,17 @@ impl Browser {
         }
     }
 
-    /// Sends what all feeds have.
+    /// Sends what all feeds have, and which views have none any more.
     async fn follow(&mut self) -> Flow {
+        let closed: Vec<u16> =
+            self.views.iter().filter(|(_, lease)| lease.is_closed()).map(|(view, _)| *view).collect();
+        for view in closed {
+            self.drop_view(view);
+            self.state.meters.reached(Limit::Filters);
+            let reason = "the limit filters is reached: all live filters together took more than their tenth of --memory, and this one took \
+                          the most; ask again once others are closed, for less, or start with a higher --memory";
+            self.text(stream::refused(view, &Refused::new(reason, [""; 0]))).await?;
+        }
         let streams: Vec<u64> = self.feeds.keys().copied().collect();
         for stream in streams {
             while let Some(message) = self.next(stream) {
@@ -178,10 +190,16 @@ impl Browser {
     fn next(&mut self, stream: u64) -> Option<Bytes> {
         let feed = self.feeds.get_mut(&stream)?;
         match feed.deltas.try_recv() {
-            Ok(delta) => Some(delta),
-            Err(TryRecvError::Lagged(_)) => {
-                self.state.meters.lag();
-                let (snapshot, deltas) = feed.lease.join();
+            Ok(delta) => {
+                self.backlog.take(stream, delta.len() as u64);
+                Some(delta)
+            }
+            Err(TryRecvError::Lagged(skipped)) => {
+                // With those that it would have got after these: the snapshot has them all.
+                let skipped = skipped + feed.deltas.len() as u64;
+                self.state.meters.lag(skipped);
+                self.backlog.skip(skipped);
+                let (snapshot, deltas) = feed.lease.join(&self.backlog);
                 feed.deltas = deltas;
                 Some(snapshot)
             }
@@ -199,8 +217,8 @@ impl Browser {
             Ok(Control::Subscribe { view, wanted, filter }) => match self.open(view, wanted, filter).await {
                 Ok(lease) => {
                     let (stream, since) = (lease.stream(), lease.since());
-                    let (snapshot, deltas) = lease.join();
                     self.drop_view(view);
+                    let (snapshot, deltas) = lease.join(&self.backlog);
                     self.views.insert(view, lease.clone());
                     self.feeds.insert(stream, Feed { lease, deltas });
                     self.text(stream::accepted(view, stream, since)).await?;
@@ -241,6 +259,7 @@ impl Browser {
             let stream = lease.stream();
             if !self.views.values().any(|other| other.stream() == stream) {
                 self.feeds.remove(&stream);
+                self.backlog.leave(stream);
             }
         }
     }
@@ -251,11 +270,11 @@ impl Browser {
 
     async fn binary(&mut self, message: &Bytes) -> Flow {
         let frame = Frame::binary(Payload::Borrowed(message));
-        sent(&mut self.write, frame, &self.state).await
+        sent(&mut self.write, frame, &self.state, &self.backlog).await
     }
 
     async fn send(&mut self, frame: Frame<'_>) -> Flow {
-        sent(&mut self.write, frame, &self.state).await
+        sent(&mut self.write, frame, &self.state, &self.backlog).await
     }
 
     async fn close(&mut self, code: CloseCode, reason: &str) -> Flow {
@@ -264,8 +283,16 @@ impl Browser {
     }
 }
 
-async fn sent(write: &mut WebSocketWrite<WriteHalf<Socket>>, frame: Frame<'_>, state: &State) -> Flow {
-    match timeout(state.limits.write, write.write_frame(frame)).await {
+async fn sent(
+    write: &mut WebSocketWrite<WriteHalf<Socket>>,
+    frame: Frame<'_>,
+    state: &State,
+    backlog: &Backlog,
+) -> Flow {
+    backlog.write(frame.payload.len() as u64);
+    let written = timeout(state.limits.write, write.write_frame(frame)).await;
+    backlog.write(0);
+    match written {
         Ok(Ok(())) => Flow::Continue(()),
         Ok(Err(_)) => Flow::Break(()),
         Err(_) => {

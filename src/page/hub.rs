@@ -11,6 +11,7 @@ use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, watch};
 use tokio::task::JoinSet;
 
+use super::backlog::{Backlog, Made};
 use super::lookout::{Found, Lookout};
 use super::meters::{Limit, Meters};
 use crate::merger::filters::Full;
@@ -60,6 +61,8 @@ struct Channel {
     view: Arc<tokio::sync::Mutex<View>>,
     newest: Mutex<Newest>,
     deltas: broadcast::Sender<Bytes>,
+    /// Bytes of all of them.
+    made: Made,
     /// Makes the snapshots carry the tables that it needs.
     _watches: Vec<merger::Watch>,
 }
@@ -228,6 +231,8 @@ impl Hub {
     fn lease(self: &Arc<Self>, subscription: Subscription, filter: Option<Viewer>) -> Result<Lease, CannotOpen> {
         let wanted = (subscription, filter.as_ref().map(|viewer| viewer.opened().filter.clone()));
         let mut channels = locked(&self.channels);
+        // Of a filter that was closed meanwhile; those who still follow it are about to leave.
+        channels.retain(|_, entry| !entry.channel.is_closed());
         if channels.len() >= STREAMS && !channels.contains_key(&wanted) {
             self.meters.reached(Limit::Streams);
             return Err(CannotOpen::Streams);
@@ -242,6 +247,7 @@ impl Hub {
                     newest: Mutex::new(Newest { shown: view.shown().clone(), message: None }),
                     view: Arc::new(tokio::sync::Mutex::new(view)),
                     deltas: broadcast::Sender::new(BACKLOG),
+                    made: Made::default(),
                     _watches: subscription
                         .dimensions()
                         .into_iter()
@@ -258,9 +264,15 @@ impl Hub {
 }
 
 impl Channel {
+    /// True once its filter was closed: no more messages come.
+    fn is_closed(&self) -> bool {
+        self.filter.as_ref().is_some_and(|viewer| viewer.opened().is_closed())
+    }
+
     fn publish(&self, shown: Shown, delta: Bytes) {
         let mut newest = locked(&self.newest);
         *newest = Newest { shown, message: None };
+        self.made.fetch_add(delta.len() as u64, Ordering::Relaxed);
         // Nobody may follow, which is no error.
         let _ = self.deltas.send(delta);
     }
@@ -286,11 +298,17 @@ impl Lease {
         snapshot.of_filter(&viewer.opened().filter).map(|filtered| filtered.snapshot.started as f64 / 1000.0)
     }
 
-    /// The newest snapshot, and all messages after it.
-    pub fn join(&self) -> (Bytes, broadcast::Receiver<Bytes>) {
+    /// True once its filter was closed for want of memory: no more messages come.
+    pub fn is_closed(&self) -> bool {
+        self.channel.is_closed()
+    }
+
+    /// The newest snapshot, and all messages after it, which count in the backlog of who joins.
+    pub fn join(&self, backlog: &Backlog) -> (Bytes, broadcast::Receiver<Bytes>) {
         let mut newest = locked(&self.channel.newest);
         // No message falls between the two: they are published under this lock.
         let deltas = self.channel.deltas.subscribe();
+        backlog.follow(self.channel.stream, &self.channel.made, self.channel.made.load(Ordering::Relaxed));
         let Newest { shown, message } = &mut *newest;
         let message = message.get_or_insert_with(|| shown.snapshot().into());
         (message.clone(), deltas)
@@ -302,7 +320,8 @@ impl Drop for Lease {
         let Channel { subscription, filter, .. } = &*self.channel;
         let wanted = (*subscription, filter.as_ref().map(|viewer| viewer.opened().filter.clone()));
         let mut channels = locked(&self.hub.channels);
-        if let Some(entry) = channels.get_mut(&wanted) {
+        // Another may have its place, if it was closed.
+        if let Some(entry) = channels.get_mut(&wanted).filter(|entry| Arc::ptr_eq(&entry.channel, &self.channel)) {
             entry.leases -= 1;
             if entry.leases == 0 {
                 channels.remove(&wanted);

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::json_profile::Profiled;
 use crate::merger::{Covered, Snapshot, Table, windows};
+use crate::tally::profile;
 use crate::tally::rejected::Amount;
 use crate::tally::windowed::Loss;
 use crate::tally::{Counts, Dimension, Entries, Measure, Period, Rejected};
@@ -116,16 +118,19 @@ struct Row {
     /// Absent where it isn't known, null where the key had nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     rank_before: Option<Option<u64>>,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    profiled: Option<Profiled>,
 }
 
 impl Row {
-    fn of(table: &Table, row: u32, rank_before: Option<Option<u64>>) -> Self {
-        let key = Some(Key::new(table.dimension, table.raw_key(row)));
-        Self { key, numbers: Numbers::of(table, row), rank_before }
+    fn of(table: &Table, row: u32, rank_before: Option<Option<u64>>, profiles: Option<&profile::Kept>) -> Self {
+        let (raw, covered) = (table.raw_key(row), &table.covered);
+        let profiled = Profiled::of_row(profiles, table.dimension, raw, covered.period, covered.seconds);
+        Self { key: Some(Key::new(table.dimension, raw)), numbers: Numbers::of(table, row), rank_before, profiled }
     }
 
     fn nameless(counts: &Counts) -> Self {
-        Self { key: None, numbers: counts.into(), rank_before: None }
+        Self { key: None, numbers: counts.into(), rank_before: None, profiled: None }
     }
 }
 
@@ -246,8 +251,15 @@ pub fn summary_of(
     shown_summary(Moment::of(table), &table.total, feed)
 }
 
-/// `/api/v1/top`: rows and others add up to the total. With the table of the time before, rows have the rank that they had then.
-pub fn top(table: &Table, before: Option<&Table>, measure: Measure, offset: usize, limit: usize) -> Vec<u8> {
+/// `/api/v1/top`: rows and others add up to the total. With the table of the time before, rows have the rank that they had then; with
+/// profiles, what those tell of them.
+pub fn top(
+    table: &Table,
+    before: Option<&Table>,
+    profiles: Option<&profile::Kept>,
+    measure: Measure,
+    (offset, limit): (usize, usize),
+) -> Vec<u8> {
     #[derive(Serialize)]
     struct Top {
         #[serde(flatten)]
@@ -272,7 +284,7 @@ pub fn top(table: &Table, before: Option<&Table>, measure: Measure, offset: usiz
         moment: Moment::of(table),
         dimension: table.dimension.name(),
         measure: measure.name(),
-        rows: shown.iter().zip(ranks).map(|(&row, rank_before)| Row::of(table, row, rank_before)).collect(),
+        rows: shown.iter().zip(ranks).map(|(&row, rank_before)| Row::of(table, row, rank_before, profiles)).collect(),
         other: Row::nameless(&table.total.without(&sum)),
         total: Row::nameless(&table.total),
         keys: KeyCount::of(table),
@@ -368,7 +380,7 @@ mod tests {
     #[test]
     fn a_row_has_its_names_in_order() {
         let table = sample::table(Dimension::Site, &[("a", 7)]);
-        let text = String::from_utf8(top(&table, None, Measure::Requests, 0, 1)).unwrap();
+        let text = String::from_utf8(top(&table, None, None, Measure::Requests, (0, 1))).unwrap();
         let row = r#""rows":[{"key":"a","requests":7,"bytes":70,"hits":2,"hit_bytes":20,"refresh_hits":1,"misses":3,"miss_bytes":30,"errors":1,"error_bytes":10,"unknown":1,"unknown_bytes":10,"origin_bytes":30,"timed":7,"time_ms":21,"error_bound":0,"bytes_error_bound":0}],"other":{"key":null,"requests":0,"#;
         assert!(text.contains(row), "{text}");
         assert!(
@@ -382,7 +394,7 @@ mod tests {
         let mut table = sample::table(Dimension::Site, &[("a", 7), ("b", 100), ("c", 11), ("d", 0), ("e", 50)]);
         sample::refuse(&mut table, 25, &[1]);
         for (offset, limit) in [(0, 2), (1, 2), (2, 100), (9, 9)] {
-            let answer = parsed(&top(&table, None, Measure::Bytes, offset, limit));
+            let answer = parsed(&top(&table, None, None, Measure::Bytes, (offset, limit)));
             for measure in Measure::ALL.map(Measure::name) {
                 let of = |row: &Value| row[measure].as_u64().unwrap();
                 let shown: u64 = answer["rows"].as_array().unwrap().iter().map(of).sum();
@@ -391,7 +403,7 @@ mod tests {
             assert_eq!(answer["keys"]["count"], 5);
             assert_eq!(answer["keys"]["exact"], false);
         }
-        let answer = parsed(&top(&table, None, Measure::Bytes, 0, 2));
+        let answer = parsed(&top(&table, None, None, Measure::Bytes, (0, 2)));
         assert_eq!(answer["rows"][0]["error_bound"], 0, "b was known");
         assert_eq!(answer["rows"][1]["error_bound"], 25);
         assert_eq!(answer["rows"][1]["bytes_error_bound"], 250);

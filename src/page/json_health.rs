@@ -4,7 +4,10 @@ use serde::Serialize;
 
 use super::json::{Moment, Numbers, bytes};
 use super::json_changes::Before;
+use super::json_profile::{self, Extent, Revalidation, Stale};
 use crate::merger::{Snapshot, Table};
+use crate::tally::profile::sums::percentiles;
+use crate::tally::profile::{Kept, Outcome, Profile};
 use crate::tally::{Counts, Measure};
 use crate::view::asked::Asked;
 use crate::view::{Key, rank};
@@ -28,8 +31,75 @@ fn mean_ms(counts: &Counts) -> Option<f64> {
     share(counts.time_ms, counts.timed)
 }
 
-/// `/api/v1/origins`: servers and parents that were asked, in a time, each judged against its last `hour`.
-pub fn origins(table: &Table, hour: &Table, limit: usize) -> Vec<u8> {
+/// What its profile tells of an origin (spec/statistics.md N12).
+#[derive(Debug, Serialize)]
+struct Health {
+    contacts: u64,
+    contacts_per_second: f64,
+    miss_p50_ms: Option<u64>,
+    miss_p95_ms: Option<u64>,
+    connect_failures: u64,
+    dns_failures: u64,
+    timeouts: u64,
+    server_errors: u64,
+    status_5xx: u64,
+    stale_served: u64,
+    trouble_share: Option<f64>,
+    usual_trouble_share: Option<f64>,
+    usual_miss_p50_ms: Option<u64>,
+    profile: Extent,
+}
+
+/// Requests that needed the origin, the part of them that it failed at, and percentiles of the time of those that were no errors.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Contacts {
+    count: u64,
+    trouble_share: Option<f64>,
+    miss_ms: Option<[u64; 2]>,
+}
+
+impl Contacts {
+    fn of(profile: &Profile) -> Self {
+        use Outcome::{Connect, Dns, Server, Stale, Timeout};
+        let count = profile.count(|outcome, _| outcome.is_upstream());
+        let failed = profile.count(|outcome, is_5xx| {
+            matches!(outcome, Connect | Dns | Timeout | Server | Stale) || (outcome.is_upstream() && is_5xx)
+        });
+        let miss_ms = percentiles(&profile.times(Outcome::is_miss_time), [5_000, 9_500]);
+        Self { count, trouble_share: share(failed, count), miss_ms }
+    }
+
+    fn state(&self, usual: Option<&Self>) -> &'static str {
+        let p50 = |of: &Self| of.miss_ms.map(|[p50, _]| p50 as f64);
+        let usual_trouble = usual.and_then(|usual| usual.trouble_share);
+        state(self.count, (self.trouble_share, usual_trouble), (p50(self), usual.and_then(p50)))
+    }
+}
+
+impl Health {
+    fn of(profile: &Profile, now: &Contacts, usual: Option<&Contacts>, of_seconds: f64) -> Self {
+        Self {
+            contacts: now.count,
+            contacts_per_second: now.count as f64 / of_seconds,
+            miss_p50_ms: now.miss_ms.map(|[p50, _]| p50),
+            miss_p95_ms: now.miss_ms.map(|[_, p95]| p95),
+            connect_failures: profile.of(Outcome::Connect),
+            dns_failures: profile.of(Outcome::Dns),
+            timeouts: profile.of(Outcome::Timeout),
+            server_errors: profile.of(Outcome::Server),
+            status_5xx: profile.count(|outcome, is_5xx| outcome.is_upstream() && is_5xx),
+            stale_served: profile.of(Outcome::Stale),
+            trouble_share: now.trouble_share,
+            usual_trouble_share: usual.and_then(|usual| usual.trouble_share),
+            usual_miss_p50_ms: usual.and_then(|usual| usual.miss_ms).map(|[p50, _]| p50),
+            profile: Extent::of(profile),
+        }
+    }
+}
+
+/// `/api/v1/origins`: servers and parents that were asked, in a time, each judged against its last `hour`: by its profile, or without one by
+/// all of its requests.
+pub fn origins(table: &Table, hour: &Table, profiles: Option<&Kept>, limit: usize) -> Vec<u8> {
     #[derive(Serialize)]
     struct Row {
         key: Key,
@@ -39,6 +109,8 @@ pub fn origins(table: &Table, hour: &Table, limit: usize) -> Vec<u8> {
         mean_ms: Option<f64>,
         usual_error_share: Option<f64>,
         usual_mean_ms: Option<f64>,
+        #[serde(flatten, skip_serializing_if = "Option::is_none")]
+        health: Option<Health>,
         #[serde(flatten)]
         numbers: Numbers,
     }
@@ -52,37 +124,44 @@ pub fn origins(table: &Table, hour: &Table, limit: usize) -> Vec<u8> {
     let usual: std::collections::HashMap<_, u32> = (0..hour.len() as u32).map(|row| (hour.raw_key(row), row)).collect();
     let asked = |row: &u32| !Key::new(table.dimension, table.raw_key(*row)).is_nothing();
     let rows = rank::page(table, Measure::Requests, 0, table.len()).into_iter().filter(asked).take(limit).map(|row| {
-        let counts = &table.rows[row as usize];
-        let past = usual.get(&table.raw_key(row)).map(|row| hour.rows[*row as usize].without(counts));
+        let (counts, raw) = (&table.rows[row as usize], table.raw_key(row));
+        let past = usual.get(&raw).map(|row| hour.rows[*row as usize].without(counts));
         let of = |counts: &Counts| (share(counts.measure(Measure::Errors), counts.all_requests()), mean_ms(counts));
         let ((error_share, mean), (usual_share, usual_mean)) = (of(counts), past.as_ref().map_or((None, None), of));
+        let profile = |of: &Table| json_profile::profile(profiles, of.dimension, raw, of.covered.period);
+        let told = profile(table).map(|now| {
+            let past = profile(hour).map(|hour| Contacts::of(&hour.without(&now)));
+            (Contacts::of(&now), past, now)
+        });
         Row {
-            key: Key::new(table.dimension, table.raw_key(row)),
-            state: state(counts, error_share, usual_share, mean, usual_mean),
+            key: Key::new(table.dimension, raw),
+            state: match &told {
+                Some((contacts, past, _)) => contacts.state(past.as_ref()),
+                None => state(counts.all_requests(), (error_share, usual_share), (mean, usual_mean)),
+            },
             requests_per_second: counts.all_requests() as f64 / table.covered.seconds,
             error_share,
             mean_ms: mean,
             usual_error_share: usual_share,
             usual_mean_ms: usual_mean,
+            health: told.map(|(now, past, profile)| Health::of(&profile, &now, past.as_ref(), table.covered.seconds)),
             numbers: Numbers::of(table, row),
         }
     });
     bytes(&Origins { moment: Moment::of(table), usual: (&hour.covered).into(), rows: rows.collect() })
 }
 
+/// How an origin does that was asked so often: by errors and by time (ms), each now and usually.
 fn state(
-    counts: &Counts,
-    errors: Option<f64>,
-    usual_errors: Option<f64>,
-    mean: Option<f64>,
-    usual_mean: Option<f64>,
+    asked: u64,
+    (errors, usual_errors): (Option<f64>, Option<f64>),
+    (ms, usual_ms): (Option<f64>, Option<f64>),
 ) -> &'static str {
-    if counts.all_requests() < JUDGED_LEAST {
+    if asked < JUDGED_LEAST {
         return "unknown";
     }
     let errors = errors.unwrap_or(0.0);
-    let is_slow =
-        mean.zip(usual_mean).is_some_and(|(mean, usual)| mean >= SLOW_LEAST_MS && mean >= SLOW_FACTOR * usual);
+    let is_slow = ms.zip(usual_ms).is_some_and(|(ms, usual)| ms >= SLOW_LEAST_MS && ms >= SLOW_FACTOR * usual);
     if errors >= FAILING_LEAST && errors >= usual_errors.unwrap_or(0.0) + FAILING_SHARE {
         "failing"
     } else if is_slow {
@@ -160,18 +239,6 @@ fn median(mut values: Vec<f64>) -> Option<f64> {
 /// `/api/v1/cache`: what the cache's dealings with origins come to.
 pub fn cache(snapshot: &Snapshot, results: &Table) -> Vec<u8> {
     #[derive(Serialize)]
-    struct Revalidation {
-        unchanged: u64,
-        changed: u64,
-        failed: u64,
-        r#yield: Option<f64>,
-    }
-    #[derive(Serialize)]
-    struct Stale {
-        requests: u64,
-        per_second: f64,
-    }
-    #[derive(Serialize)]
     struct Collapsed {
         requests: u64,
         share: Option<f64>,
@@ -195,12 +262,7 @@ pub fn cache(snapshot: &Snapshot, results: &Table) -> Vec<u8> {
     let total = &results.total;
     bytes(&Cache {
         moment: Moment::new(snapshot.as_of, &results.covered, snapshot.tick),
-        revalidation: Revalidation {
-            unchanged,
-            changed,
-            failed,
-            r#yield: share(unchanged, unchanged + changed + failed),
-        },
+        revalidation: Revalidation::of(unchanged, changed, failed),
         stale_on_error: Stale { requests: failed, per_second: failed as f64 / results.covered.seconds },
         collapsed: Collapsed { requests: collapsed, share: share(collapsed, collapsed + missed) },
         offload: Offload {
@@ -215,6 +277,9 @@ pub fn cache(snapshot: &Snapshot, results: &Table) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tally::profile::bucket::Sum;
+    use crate::tally::profile::cells::what;
+    use crate::tally::profile::coarse;
     use crate::tally::{Band, Dimension};
     use crate::view::sample;
     use serde_json::Value;
@@ -248,7 +313,7 @@ mod tests {
         ];
         let now = table(Dimension::Server, &rows.map(|(name, now, _)| (name, now)));
         let hour = table(Dimension::Server, &rows.map(|(name, _, hour)| (name, hour)));
-        let answer: Value = serde_json::from_slice(&origins(&now, &hour, 100)).unwrap();
+        let answer: Value = serde_json::from_slice(&origins(&now, &hour, None, 100)).unwrap();
         let states: std::collections::BTreeMap<&str, &str> = answer["rows"]
             .as_array()
             .unwrap()
@@ -264,6 +329,38 @@ mod tests {
             ("seldom", "unknown"),
         ];
         assert_eq!(states, expected.into(), "who is nobody is no origin");
+    }
+
+    #[test]
+    fn an_origin_with_a_profile_is_judged_by_what_it_was_asked() {
+        let cell = |outcome, is_5xx, ms, requests| {
+            (what(outcome, is_5xx, coarse::cell(ms)), Sum { requests, bytes: requests })
+        };
+        let of = |cells: &[(u16, Sum)]| Contacts::of(&Profile::new(0, cells.iter().copied()));
+        // Nine of ten are answered from the cache: they say nothing of the origin.
+        let usual = of(&[cell(Outcome::Fresh, false, 1, 900), cell(Outcome::Missed, false, 80, 100)]);
+        assert_eq!(usual, Contacts { count: 100, trouble_share: Some(0.0), miss_ms: Some([82, 82]) });
+        for (name, cells, expected) in [
+            ("as ever", vec![cell(Outcome::Fresh, false, 1, 900), cell(Outcome::Missed, false, 90, 100)], "good"),
+            ("slow", vec![cell(Outcome::Fresh, false, 1, 900), cell(Outcome::Missed, false, 170, 100)], "slow"),
+            (
+                "unreachable",
+                vec![cell(Outcome::Missed, false, 80, 80), cell(Outcome::Connect, true, 9000, 20)],
+                "failing",
+            ),
+            ("answers 503", vec![cell(Outcome::Missed, false, 80, 80), cell(Outcome::Missed, true, 80, 20)], "failing"),
+            (
+                "stale copies hide it",
+                vec![cell(Outcome::Unchanged, false, 80, 80), cell(Outcome::Stale, false, 80, 20)],
+                "failing",
+            ),
+            ("clients leave", vec![cell(Outcome::Missed, false, 80, 50), cell(Outcome::Other, false, 80, 900)], "good"),
+            ("hardly asked", vec![cell(Outcome::Fresh, false, 1, 900), cell(Outcome::Dns, true, 80, 19)], "unknown"),
+        ] {
+            assert_eq!(of(&cells).state(Some(&usual)), expected, "{name}");
+        }
+        let always = of(&[cell(Outcome::Missed, true, 300, 100)]);
+        assert_eq!((always.state(Some(&always)), always.state(None)), ("good", "failing"));
     }
 
     #[test]

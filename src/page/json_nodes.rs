@@ -92,6 +92,7 @@ struct Quality<'a> {
     last_unknown_route: Option<String>,
     late: u64,
     late_dropped: u64,
+    duplicates: u64,
     formats: Vec<Format<'a>>,
 }
 
@@ -122,6 +123,7 @@ impl<'a> Quality<'a> {
             last_unknown_route: examples.route.map(|code| key::text(Dimension::Route, &code.to_le_bytes())),
             late: received.late,
             late_dropped: received.late_dropped,
+            duplicates: received.duplicates,
             formats: node.logs.iter().map(Format::from).collect(),
         }
     }

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::json::{Moment, Numbers, bytes, seconds};
+use super::json_profile::{self, Extent};
 use crate::merger::{Covered, Snapshot, Whole, windows};
 use crate::tally::histogram::{self, Packed};
 use crate::tally::rollup::{Point, bucket::Extremes};
@@ -26,6 +27,7 @@ pub fn series(snapshot: &Snapshot, period: Period) -> Option<Vec<u8>> {
         p99: point.times.map(|[.., p99]| p99),
         clients: point.clients,
         statuses: Some(point.classes.into()),
+        stale_on_error: None,
         extremes: point.extremes.map(Seconds::from),
     };
     let mut known = series.points.iter().peekable();
@@ -60,6 +62,8 @@ struct Full {
     clients: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     statuses: Option<Statuses>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stale_on_error: Option<u64>,
     #[serde(flatten)]
     extremes: Option<Seconds>,
 }
@@ -88,7 +92,7 @@ struct Series<'a> {
 pub fn key_series(
     snapshot: &Snapshot,
     whole: &Whole,
-    (dimension, key): (Dimension, &Key),
+    (dimension, key, raw): (Dimension, &Key, &[u8]),
     series: &KeySeries,
     period: Period,
 ) -> Vec<u8> {
@@ -96,14 +100,25 @@ pub fn key_series(
         let end = t.saturating_add(series.step);
         snapshot.history.as_ref().is_some_and(|history| history.covers(t, end))
     };
+    let profiles = json_profile::series(snapshot, whole, (dimension, raw), period);
     let points = (0..).zip(&series.points).map(|(number, point)| {
         let t = series.first + number * series.step;
         if !point.is_covered && !is_covered(t) {
             return Entry::Gap { t: t / 1000, gap: true };
         }
         let numbers = Numbers::with_error(&point.counts, &point.error);
-        let [p50, p95, p99, clients] = [None; 4];
-        Entry::Full(Box::new(Full { t: t / 1000, numbers, p50, p95, p99, clients, statuses: None, extremes: None }))
+        let (found, stale) = profiles.get(&t).map_or((None, None), |(found, stale)| (*found, Some(*stale)));
+        Entry::Full(Box::new(Full {
+            t: t / 1000,
+            numbers,
+            p50: found.map(|[p50, ..]| p50),
+            p95: found.map(|[_, p95, _]| p95),
+            p99: found.map(|[.., p99]| p99),
+            clients: None,
+            statuses: None,
+            stale_on_error: stale,
+            extremes: None,
+        }))
     });
     let covered = Covered { period, from: series.from, seconds: series.seconds };
     let (tick, as_of) = match whole {
@@ -191,32 +206,66 @@ impl Of {
     }
 }
 
+/// One cell of a distribution.
+#[derive(Debug, Serialize)]
+pub(super) struct Bucket {
+    pub(super) from: u64,
+    pub(super) to: u64,
+    pub(super) requests: u64,
+    pub(super) bytes: u64,
+    pub(super) hits: u64,
+}
+
+/// A distribution, of all requests or of one key's.
+#[derive(Debug, Serialize)]
+pub(super) struct Distribution<'a> {
+    #[serde(flatten)]
+    moment: Moment,
+    of: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) dimension: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) key: Option<&'a Key>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) profile: Option<Extent>,
+    buckets: Vec<Bucket>,
+    p50: Option<u64>,
+    p75: Option<u64>,
+    p90: Option<u64>,
+    p95: Option<u64>,
+    p99: Option<u64>,
+    p999: Option<u64>,
+    pub(super) min: Option<u64>,
+    pub(super) max: Option<u64>,
+    pub(super) mean: Option<f64>,
+}
+
+impl Distribution<'_> {
+    /// With its percentiles: 50, 75, 90, 95, 99, 99.9.
+    pub(super) fn new(moment: Moment, of: Of, buckets: Vec<Bucket>, found: Option<[u64; 6]>) -> Self {
+        let part = |at: usize| found.map(|found| found[at]);
+        Self {
+            moment,
+            of: Of::NAMES[of as usize],
+            dimension: None,
+            key: None,
+            profile: None,
+            buckets,
+            p50: part(0),
+            p75: part(1),
+            p90: part(2),
+            p95: part(3),
+            p99: part(4),
+            p999: part(5),
+            min: None,
+            max: None,
+            mean: None,
+        }
+    }
+}
+
 /// `/api/v1/histogram`.
 pub fn histogram(snapshot: &Snapshot, period: Period, of: Of) -> Option<Vec<u8>> {
-    #[derive(Serialize)]
-    struct Bucket {
-        from: u64,
-        to: u64,
-        requests: u64,
-        bytes: u64,
-        hits: u64,
-    }
-    #[derive(Serialize)]
-    struct Distribution {
-        #[serde(flatten)]
-        moment: Moment,
-        of: &'static str,
-        buckets: Vec<Bucket>,
-        p50: Option<u64>,
-        p75: Option<u64>,
-        p90: Option<u64>,
-        p95: Option<u64>,
-        p99: Option<u64>,
-        p999: Option<u64>,
-        min: Option<u64>,
-        max: Option<u64>,
-        mean: Option<f64>,
-    }
     let history = snapshot.history.as_ref()?;
     let (total, covered) = windows::total(snapshot, period)?;
     let (times, sizes) = history.histograms(windows::span(snapshot, period)?);
@@ -228,20 +277,12 @@ pub fn histogram(snapshot: &Snapshot, period: Period, of: Of) -> Option<Vec<u8>>
         let (from, to) = histogram::range(at);
         Bucket { from, to, requests: cell.requests, bytes: cell.bytes, hits: cell.hits }
     };
+    let moment = Moment::new(snapshot.as_of, &covered, snapshot.tick);
     let found = packed.percentiles([5_000, 7_500, 9_000, 9_500, 9_900, 9_990]);
-    let part = |at: usize| found.map(|found| found[at]);
     Some(bytes(&Distribution {
-        moment: Moment::new(snapshot.as_of, &covered, snapshot.tick),
-        of: Of::NAMES[of as usize],
-        buckets: packed.cells().map(bucket).collect(),
-        p50: part(0),
-        p75: part(1),
-        p90: part(2),
-        p95: part(3),
-        p99: part(4),
-        p999: part(5),
         min: packed.extremes().map(|(least, _)| least),
         max: packed.extremes().map(|(_, most)| most),
         mean: (count > 0).then(|| sum as f64 / count as f64),
+        ..Distribution::new(moment, of, packed.cells().map(bucket).collect(), found)
     }))
 }

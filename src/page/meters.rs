@@ -1,7 +1,10 @@
 //! What the page counts of itself.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::backlog::Backlog;
 
 /// A limit that can be reached; each is counted (design/api.md 5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +58,11 @@ pub struct Meters {
     browsers: AtomicU64,
     encoded: AtomicU64,
     lagged: AtomicU64,
+    skipped: AtomicU64,
     timed_out: AtomicU64,
+    /// Of all browsers, by their numbers.
+    backlogs: Mutex<BTreeMap<u64, Arc<Backlog>>>,
+    opened: AtomicU64,
     reached: [AtomicU64; Limit::ALL.len()],
 }
 
@@ -68,7 +75,17 @@ impl Meters {
     /// Counts a browser for as long as the answer lives; `None` if there are `most` already.
     pub fn browser(self: &Arc<Self>, most: usize) -> Option<Browsing> {
         let more = |count| (count < most as u64).then_some(count + 1);
-        self.browsers.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok().map(|_| Browsing(self.clone()))
+        self.browsers.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok().map(|_| {
+            let (number, backlog) = (self.opened.fetch_add(1, Ordering::Relaxed), Arc::<Backlog>::default());
+            self.backlogs.lock().unwrap_or_else(PoisonError::into_inner).insert(number, backlog.clone());
+            Browsing { meters: self.clone(), number, backlog }
+        })
+    }
+
+    /// The backlogs of all browsers, by their numbers, in the order in which they came.
+    pub fn backlogs(&self) -> Vec<(u64, Arc<Backlog>)> {
+        let backlogs = self.backlogs.lock().unwrap_or_else(PoisonError::into_inner);
+        backlogs.iter().map(|(number, backlog)| (*number, backlog.clone())).collect()
     }
 
     /// A message of a view was made, for all who show it.
@@ -81,9 +98,15 @@ impl Meters {
         self.encoded.load(Ordering::Relaxed)
     }
 
-    /// A browser fell behind and was resynchronised.
-    pub fn lag(&self) {
+    /// A browser fell behind, and was resynchronised by a snapshot in place of so many messages.
+    pub fn lag(&self, skipped: u64) {
         self.lagged.fetch_add(1, Ordering::Relaxed);
+        self.skipped.fetch_add(skipped, Ordering::Relaxed);
+    }
+
+    /// Messages that were skipped so.
+    pub fn skipped(&self) -> u64 {
+        self.skipped.load(Ordering::Relaxed)
     }
 
     /// How often that happened.
@@ -117,10 +140,22 @@ impl Meters {
 
 /// A browser is connected.
 #[derive(Debug)]
-pub struct Browsing(Arc<Meters>);
+pub struct Browsing {
+    meters: Arc<Meters>,
+    number: u64,
+    backlog: Arc<Backlog>,
+}
+
+impl Browsing {
+    /// What waits for it.
+    pub fn backlog(&self) -> &Arc<Backlog> {
+        &self.backlog
+    }
+}
 
 impl Drop for Browsing {
     fn drop(&mut self) {
-        self.0.browsers.fetch_sub(1, Ordering::Relaxed);
+        self.meters.backlogs.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.number);
+        self.meters.browsers.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -146,6 +146,9 @@ impl Scrape {
             meters.encoded(),
         )?;
         counter(to, "browsers_lagged", "Times that a browser fell behind and was resynchronised.", meters.lagged())?;
+        counter(to, "messages_skipped", "Messages of views that browsers skipped.", meters.skipped())?;
+        let waiting: u64 = meters.backlogs().iter().map(|(_, backlog)| backlog.waiting()).sum();
+        gauge(to, "browsers_waiting_bytes", "Bytes of messages that browsers have not taken.", waiting as f64)?;
         counter(to, "browsers_timed_out", "Browsers dropped because they took nothing.", meters.timed_out())?;
         let limits = meters.limits().map(|(limit, count)| (limit.name(), count));
         counters(to, "limit_reached", "Times that a limit was reached.", "limit", &limits)?;

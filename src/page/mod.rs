@@ -6,6 +6,7 @@
 mod answer;
 mod api;
 pub mod assets;
+mod backlog;
 mod browser;
 mod guard;
 mod hub;
@@ -14,6 +15,8 @@ mod json_changes;
 mod json_entries;
 mod json_health;
 mod json_nodes;
+mod json_profile;
+mod json_quality;
 pub mod json_reuse;
 pub mod json_time;
 mod lookout;

@@ -41,7 +41,7 @@ impl Sheet {
                 .into(),
             None => named(&["key"]),
         };
-        Self { rows: "rows", columns: [key, numbers(), named(&["rank_before"])].concat() }
+        Self { rows: "rows", columns: [key, numbers(), named(&["rank_before"]), profiled()].concat() }
     }
 
     /// Of `/api/v1/changes`: its keys.
@@ -59,7 +59,24 @@ impl Sheet {
     pub fn origins() -> Self {
         let about =
             ["key", "state", "requests_per_second", "error_share", "mean_ms", "usual_error_share", "usual_mean_ms"];
-        Self { rows: "rows", columns: [named(&about), numbers()].concat() }
+        let health = [
+            "contacts",
+            "contacts_per_second",
+            "miss_p50_ms",
+            "miss_p95_ms",
+            "connect_failures",
+            "dns_failures",
+            "timeouts",
+            "server_errors",
+            "status_5xx",
+            "stale_served",
+            "trouble_share",
+            "usual_trouble_share",
+            "usual_miss_p50_ms",
+            "profile.requests",
+            "profile.since",
+        ];
+        Self { rows: "rows", columns: [named(&about), numbers(), named(&health)].concat() }
     }
 
     /// Of `/api/v1/skew`.
@@ -89,7 +106,7 @@ impl Sheet {
         let columns = [
             named(&["t", "gap"]),
             numbers(),
-            named(&["p50", "p95", "p99", "clients"]),
+            named(&["p50", "p95", "p99", "clients", "stale_on_error"]),
             named(&classes),
             named(&seconds),
         ];
@@ -135,6 +152,7 @@ impl Sheet {
             "last_unknown_route",
             "late",
             "late_dropped",
+            "duplicates",
             "formats",
         ];
         let quality = first.into_iter().chain(bad.iter().map(String::as_str)).chain(last);
@@ -163,6 +181,23 @@ impl Sheet {
 
 fn named(names: &[impl AsRef<str>]) -> Vec<Column> {
     names.iter().map(|name| Column { heading: name.as_ref().into(), path: name.as_ref().into() }).collect()
+}
+
+/// What a row has of its profile.
+fn profiled() -> Vec<Column> {
+    named(&[
+        "p50",
+        "p95",
+        "p99",
+        "revalidation.unchanged",
+        "revalidation.changed",
+        "revalidation.failed",
+        "revalidation.yield",
+        "stale_on_error.requests",
+        "stale_on_error.per_second",
+        "profile.requests",
+        "profile.since",
+    ])
 }
 
 /// The numbers of a row.

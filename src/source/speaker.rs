@@ -71,6 +71,9 @@ impl Speaker {
         }
         let counted = parsed.map_err(cause_of).and_then(|segment| {
             let format = self.know_format(&segment, shared)?;
+            if let (Place::File(_), Some(node)) = (&self.place, self.node) {
+                shared.shard.read_from_file(node, body);
+            }
             Ok(shared.shard.segment(&segment, &format, self.node.unwrap_or(REFUSED), now))
         });
         let (cause, amount) = match counted {

@@ -20,6 +20,10 @@ pub struct Caps {
     pub combinations: usize,
     /// URLs in the sample of reuse: within about 1 % of the true curve with 8192 (SHARDS, figure 6).
     pub sampled_urls: usize,
+    /// Cells of one worker between two full ticks, of which profiles are made.
+    pub worker_cells: usize,
+    /// Bytes that profiles may take at the merger.
+    pub profiles: usize,
     /// Bytes that kept records may take.
     pub records: usize,
 }
@@ -42,6 +46,16 @@ const MERGER_ROW: usize = 320;
 /// The same of a large one: 2 times k rows in each of 5 open slots, up to 1.25 times k in each of 4 open tables above them and since the
 /// start, at 168 bytes (guide/windows.md 1). Only a flood of keys fills them all.
 const MERGER_LARGE_ROW: usize = 2600;
+
+/// A worker's cell: its place in the table, and in the two parts that may be under way.
+const WORKER_CELL: usize = 96;
+
+/// Fewer cells are not worth counting; more than this are not near the processor.
+const CELLS_MIN: usize = 1024;
+const CELLS_MAX: usize = 64 * 1024;
+
+/// Profiles that take more bytes than this are cut in more than a few ms.
+const PROFILES_MAX: usize = 64 << 20;
 
 /// Records that take more bytes than this are no longer a few.
 const RECORDS_MAX: usize = 32 << 20;
@@ -76,7 +90,7 @@ const fn share(dimension: Dimension) -> usize {
 
 impl Caps {
     /// Divides `memory` bytes: a quarter for connection buffers, three tenths for the workers' tables, two for the merger's open ones, and
-    /// one and a half for what is closed. The rest is for browsers and answers under way.
+    /// a tenth for what is closed, 5.5 % for profiles, and 2 % for records. The rest is for browsers and answers under way.
     pub fn new(memory: u64, workers: usize) -> Self {
         let memory = usize::try_from(memory).unwrap_or(usize::MAX);
         let workers = workers.max(1);
@@ -94,11 +108,13 @@ impl Caps {
                 let row = if dimension.is_small() { MERGER_ROW } else { MERGER_LARGE_ROW };
                 (memory / 20 * 4 / 1000 * share(dimension) / row).clamp(ROWS_MIN, ROWS_MAX)
             }),
-            water: memory / 20 * 3,
+            water: memory / 10,
             connection_bytes: memory / 4 / workers,
             precision,
             combinations,
             sampled_urls,
+            worker_cells: (memory / 100 * 3 / workers / WORKER_CELL).clamp(CELLS_MIN, CELLS_MAX),
+            profiles: (memory / 40).min(PROFILES_MAX),
             records: (memory / 50).min(RECORDS_MAX),
         }
     }
@@ -116,7 +132,9 @@ mod tests {
             let row = |dimension: Dimension| if dimension.is_small() { MERGER_ROW } else { MERGER_LARGE_ROW };
             let merger: usize =
                 Dimension::ALL.map(|dimension| caps.merger_rows[dimension as usize] * row(dimension)).iter().sum();
-            let all = workers * (worker + caps.connection_bytes) + merger + caps.water + caps.records;
+            let cells = caps.worker_cells * WORKER_CELL;
+            let profiles = workers * cells + caps.profiles;
+            let all = workers * (worker + caps.connection_bytes) + merger + caps.water + caps.records + profiles;
             assert!(all as u64 <= memory, "{all} of {memory}");
             assert!(caps.merger_rows[Dimension::Client as usize] > 500, "{caps:?}");
         }

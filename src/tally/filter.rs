@@ -286,6 +286,9 @@ pub fn caps(of: &Caps) -> Caps {
         water: of.water / 64,
         precision: of.precision.min(super::uniques::PRECISION - 1),
         sampled_urls: 0,
+        // The distributions of a filter are those of its own entries.
+        worker_cells: 0,
+        profiles: 0,
         ..*of
     };
     // Their rows are those of the engine's own nodes.

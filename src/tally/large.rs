@@ -229,9 +229,10 @@ impl LargeTables {
         self.keyed.iter().any(Slotted::is_full) || self.paired.iter().any(Paired::is_full)
     }
 
-    /// Makes room: all rows get new numbers, so that none may be at hand. `total` says what makes a row heavy.
+    /// Makes room: all rows get new numbers, so that none may be at hand. `total` says what makes a row heavy. Gives the new numbers of the
+    /// dimensions that were cut, [`REFUSED`] where a row is gone.
     #[cold]
-    pub fn cut(&mut self, total: &Counts) {
+    pub fn cut(&mut self, total: &Counts) -> impl Iterator<Item = (Dimension, Vec<u32>)> + use<> {
         // Rows without counts go.
         self.settle();
         self.knife.scales = Scales::of(total);
@@ -247,6 +248,7 @@ impl LargeTables {
                 table.cut(maps, knife);
             }
         }
+        Dimension::LARGE.into_iter().zip(maps).filter_map(|(dimension, map)| Some((dimension, map?)))
     }
 
     /// Moves what is new and what was counted into `part`, which is empty.

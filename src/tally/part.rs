@@ -1,6 +1,7 @@
 //! Parts: what a worker hands to the merger at a tick. Counts add, so parts may come late, early, and in any order of workers.
 
 use super::logs::Log;
+use super::profile::Cell;
 use super::quality::{Examples, Lags, Received};
 use super::records::Taken;
 use super::reuse::Samples;
@@ -34,6 +35,10 @@ pub struct Part {
     pub large: [LargePart; Dimension::COUNT],
     /// Slots of the large ones, by number.
     pub large_slots: Vec<Slot>,
+    /// Profiles of keys: each place once, ascending; slots are those of the large ones.
+    pub cells: Vec<Cell>,
+    /// Requests, counted once for each of their keys, that are in none of them for want of room.
+    pub cells_lost: u64,
     /// How many times entries of the large ones went to no slot, for want of them.
     pub crowded: u64,
     /// By slot of entry time. Methods, types and nodes are rows of `tables`.
@@ -172,6 +177,8 @@ pub struct NodeUpdate {
     pub lags: Lags,
     /// What was odd in it.
     pub examples: Examples,
+    /// Marks of the segments that were read from files.
+    pub marks: Vec<u64>,
 }
 
 impl NodeUpdate {
@@ -190,6 +197,11 @@ impl NodeUpdate {
 }
 
 impl Part {
+    /// Bytes of memory of what it has of large dimensions.
+    pub fn large_bytes(&self) -> u64 {
+        self.large.iter().map(LargePart::bytes).sum::<usize>() as u64
+    }
+
     /// Empties it for the next use; keeps the room.
     pub fn clear(&mut self) {
         let tables = std::mem::take(&mut self.tables);
@@ -199,6 +211,8 @@ impl Part {
         slots.clear();
         let (large, mut large_slots) = (std::mem::take(&mut self.large), std::mem::take(&mut self.large_slots));
         large_slots.clear();
+        let mut cells = std::mem::take(&mut self.cells);
+        cells.clear();
         let mut samples = std::mem::take(&mut self.samples);
         samples.clear();
         let mut taken = std::mem::take(&mut self.taken);
@@ -217,6 +231,7 @@ impl Part {
             slots,
             large,
             large_slots,
+            cells,
             samples,
             taken,
             spare,

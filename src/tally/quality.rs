@@ -30,6 +30,8 @@ pub struct Received {
     pub late: u64,
     /// Requests that were too old for any window.
     pub late_dropped: u64,
+    /// Segments read from files that came before: found by the merger.
+    pub duplicates: u64,
 }
 
 impl Received {
@@ -43,6 +45,7 @@ impl Received {
         self.unknown_routes += other.unknown_routes;
         self.late += other.late;
         self.late_dropped += other.late_dropped;
+        self.duplicates += other.duplicates;
     }
 }
 

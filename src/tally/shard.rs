@@ -8,6 +8,7 @@ use super::caps::Caps;
 use super::classify::{increment, is_icp, is_odd};
 use super::combined::{Combination, Combined};
 use super::counts::{Counts, Entries, Increment};
+use super::duplicates;
 use super::filter;
 use super::large::{LargeTables, Rows};
 use super::link::Wanted;
@@ -15,6 +16,7 @@ use super::live::LiveFilters;
 use super::logs::Log;
 use super::matcher;
 use super::part::Part;
+use super::profile::Cells;
 use super::quality::{Examples, Received, Times};
 use super::records::Taker;
 use super::rejected::{Amount, Cause, Rejected};
@@ -77,6 +79,7 @@ pub struct Shard {
     standings: Standings,
     combined: Combined,
     slots: Slots,
+    cells: Cells,
     is_timed: bool,
     sampler: Sampler,
     taker: Taker,
@@ -131,6 +134,7 @@ impl Shard {
             standings: Standings::default(),
             combined: Combined::new(seed.clone()),
             slots: Slots::default(),
+            cells: Cells::new(caps.worker_cells, seed),
             is_timed: true,
             sampler: Sampler::new(caps.sampled_urls),
             taker: Taker::new(worker, seed.hash_one(worker)),
@@ -160,6 +164,7 @@ impl Shard {
             self.large.keep_base();
             self.sample_below(0);
             self.taker.stop();
+            self.cells.stop();
         }
         self
     }
@@ -224,6 +229,11 @@ impl Shard {
         if let Some(node) = node {
             self.standings.change(node, |update| update.rejected.add(cause, amount));
         }
+    }
+
+    /// A segment of a node is read from a file.
+    pub fn read_from_file(&mut self, node: u32, segment: &[u8]) {
+        self.standings.mark(node, duplicates::mark(segment));
     }
 
     /// Counts all entries of a segment that arrived `now` (ms since the epoch) from a node.
@@ -533,7 +543,7 @@ impl Shard {
 
     /// Finds the rows of the batch's clients and URLs, and counts its transactions, table by table.
     fn record_batch(&mut self) {
-        let Self { large, slots, batch, .. } = self;
+        let Self { large, slots, batch, cells, combined, .. } = self;
         large.look_up(batch, |entry, hash| {
             slots.client(entry.slot, entry.rows.keyed[Dimension::Client as usize], hash);
         });
@@ -541,6 +551,7 @@ impl Shard {
         for entry in &*batch {
             slots.record(entry.slot, entry.combination, &entry.increment);
         }
+        cells.record(batch, combined);
         batch.clear();
         if large.is_full() {
             self.cut();
@@ -550,7 +561,9 @@ impl Shard {
     /// Makes room in the large tables; no entry's rows may be at hand.
     #[cold]
     fn cut(&mut self) {
-        self.large.cut(&self.total);
+        for (dimension, map) in self.large.cut(&self.total) {
+            self.cells.renumber(dimension, &map);
+        }
         self.places.clear();
         self.recent.iter_mut().for_each(Recent::clear);
         self.slots.forget_clients();
@@ -653,6 +666,7 @@ impl Shard {
         self.types.hand_over(&mut part.tables[Dimension::Type as usize]);
         if full {
             self.large.hand_over(part);
+            part.cells_lost = self.cells.hand_over(&self.combined, &mut part.cells);
             // Slots have new numbers: the next entry has to go to its own anew.
             self.slots.leave();
         }
@@ -687,6 +701,7 @@ impl Shard {
             + self.large.bytes()
             + self.combined.bytes()
             + self.slots.bytes()
+            + self.cells.bytes()
             + self.sampler.bytes()
             + self.taker.bytes()
             + self.places.bytes()

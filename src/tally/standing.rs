@@ -1,5 +1,6 @@
 //! How nodes stand at a worker: their connections, logs and files, and how their entries come.
 
+use super::duplicates::MARKS_MAX;
 use super::logs::Log;
 use super::part::NodeUpdate;
 use super::quality::{Examples, Received, Times};
@@ -65,6 +66,15 @@ impl Standings {
             }
             update.received.merge(received);
             update.examples.update(examples);
+        });
+    }
+
+    /// A segment with that mark is read from a file.
+    pub fn mark(&mut self, row: u32, mark: u64) {
+        self.change(row, |update| {
+            if update.marks.len() < MARKS_MAX {
+                update.marks.push(mark);
+            }
         });
     }
 

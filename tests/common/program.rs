@@ -131,6 +131,20 @@ impl Program {
         }
     }
 
+    /// Waits until the profiles of a dimension's keys have all of these requests.
+    pub fn profiled(&self, dimension: &str, requests: u64) {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let top = self.json(&format!("/api/v1/top?dimension={dimension}&limit=100000"));
+            let of_rows =
+                top["rows"].as_array().unwrap().iter().map(|row| row["profile"]["requests"].as_u64().unwrap_or(0));
+            if of_rows.sum::<u64>() == requests {
+                return;
+            }
+            assert!(Instant::now() < until, "{dimension}: waited in vain for profiles of {requests}: {top}");
+        }
+    }
+
     pub fn connect(&self) -> TcpStream {
         TcpStream::connect(self.collation).unwrap()
     }

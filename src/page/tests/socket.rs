@@ -295,6 +295,12 @@ fn a_slow_reader_is_resynchronised_by_a_snapshot() {
     for tick in 2..=TICKS {
         publish_long_names(&mut rig, tick);
     }
+    let quality = |rig: &Rig| -> Value {
+        serde_json::from_str::<Value>(&rig.get("/api/v1/quality").body).unwrap()["browsers"].take()
+    };
+    let waiting = quality(&rig);
+    assert!(waiting["each"][0]["waiting_bytes"].as_u64() > Some(200 << 10), "{waiting}");
+    assert_eq!(waiting["waiting_bytes"], waiting["each"][0]["waiting_bytes"]);
     let (mut messages, mut snapshots) = (0, 0);
     while table.tick < TICKS {
         let message = slow.binary();
@@ -312,6 +318,15 @@ fn a_slow_reader_is_resynchronised_by_a_snapshot() {
     assert_eq!(table.tick, TICKS + 1);
     let metrics = rig.get("/metrics").body;
     assert!(!metrics.contains("visulate_browsers_lagged_total 0"), "{metrics}");
+    // All have been taken, or skipped for a snapshot, which may have had one or two that came meanwhile.
+    while quality(&rig)["waiting_bytes"] != 0 {
+        thread::yield_now();
+    }
+    let of_it = quality(&rig)["each"][0].take();
+    let skipped = of_it["skipped"].as_u64().unwrap();
+    assert_eq!(of_it["resynchronised"], snapshots, "{of_it}");
+    let taken = messages - u64::from(snapshots);
+    assert!((TICKS - 1 - taken).abs_diff(skipped) <= 2 * u64::from(snapshots), "{of_it}: {taken} were taken");
 }
 
 #[test]

@@ -81,7 +81,8 @@ impl Counted {
 /// If a thread can't be had.
 pub fn count(files: &[PathBuf], wish: &Wish, progress: impl FnMut(&Path, u64) + Send) -> io::Result<Counted> {
     let threads = wish.threads.max(1);
-    let caps = Caps::new(wish.memory, threads);
+    // Nobody asks a report for profiles.
+    let caps = Caps { worker_cells: 0, ..Caps::new(wish.memory, threads) };
     let (seed, clock) = (Seed::default(), Clock::driven(0));
     let (merger, links) = Merger::spawn(merger::Config {
         workers: threads,

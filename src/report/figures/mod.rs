@@ -59,7 +59,7 @@ pub fn figures(counted: &Counted, files: &[PathBuf], show: &Show) -> Value {
             let table = counted.table(dimension);
             // Every code is shown, however few rows are wanted.
             let limit = if EVERY.contains(&dimension) { show.rows.max(CODES_SHOWN) } else { show.rows };
-            (dimension.name().to_owned(), parsed(Some(rows::top(table, None, show.measure, 0, limit))))
+            (dimension.name().to_owned(), parsed(Some(rows::top(table, None, None, show.measure, (0, limit)))))
         })
         .collect();
     let ranks: Map<String, Value> = [Dimension::Client, Dimension::Site, Dimension::Url]

@@ -93,7 +93,7 @@ impl Worker {
         self.tables.record(&self.batch);
         self.batch.clear();
         if self.tables.is_full() {
-            self.tables.cut(&self.total);
+            self.tables.cut(&self.total).for_each(drop);
         }
     }
 

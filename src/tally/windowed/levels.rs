@@ -279,6 +279,11 @@ impl Levels {
         self.cuts
     }
 
+    /// The most that any key can have beyond what its row says since the start.
+    pub fn error(&self) -> Loss {
+        self.kept.absent_since_start(self.now)
+    }
+
     /// Bytes of memory.
     pub fn bytes(&self) -> usize {
         self.open_bytes() + self.closed_bytes()

@@ -159,6 +159,13 @@ impl Kept {
         })
     }
 
+    /// The most that a key without a row can have had since the start, and so the most that any row there can have missed.
+    pub fn absent_since_start(&self, now: u64) -> Loss {
+        let mut absent = Loss::NONE;
+        self.each(sliding(Level::Start, now), |_, summary| absent = absent.plus(&summary.absent));
+        absent
+    }
+
     /// All whole buckets that have a part of `from .. to`, as fine as they are kept complete: of the level whose window that ends `now`
     /// goes back to `from`. Before the oldest of a day, late entries are missing; before those kept, all are.
     pub fn between(&self, from: u64, to: u64, now: u64) -> Window {
