@@ -134,7 +134,7 @@ impl Shard {
             standings: Standings::default(),
             combined: Combined::new(seed.clone()),
             slots: Slots::default(),
-            cells: Cells::new(caps.worker_cells, seed),
+            cells: Cells::new(caps.worker_cells),
             is_timed: true,
             sampler: Sampler::new(caps.sampled_urls),
             taker: Taker::new(worker, seed.hash_one(worker)),

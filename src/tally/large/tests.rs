@@ -33,7 +33,7 @@ fn host_of(host: u8) -> String {
 }
 
 fn increment(entry: &Entry) -> Increment {
-    let band = if entry.bytes % 7 == 0 { Band::Error } else { Band::Miss };
+    let band = if entry.bytes.is_multiple_of(7) { Band::Error } else { Band::Miss };
     Increment { band, bytes: entry.bytes, origin_bytes: entry.bytes / 2, timed: 1, time_ms: entry.bytes % 50 }
 }
 

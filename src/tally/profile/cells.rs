@@ -4,16 +4,18 @@
 //! ([`combined`](super::super::combined)), and are told apart when a part is handed over.
 
 use std::hash::{BuildHasher, Hasher};
+use std::hint::black_box;
 
 use foldhash::fast::FixedState;
-use hashbrown::{HashMap, HashTable};
+use hashbrown::HashMap;
 
 use super::coarse::{self, UNTIMED};
 use super::outcome::Outcome;
 use crate::tally::Dimension;
 use crate::tally::batch::Pending;
 use crate::tally::combined::{Combination, Combined};
-use crate::tally::table::{REFUSED, Seed};
+use crate::tally::index::Index;
+use crate::tally::table::REFUSED;
 
 /// Dimensions of which each entry has a row at the worker.
 const KEYED: [Dimension; 2] = [Dimension::Site, Dimension::Server];
@@ -79,12 +81,24 @@ pub struct Cell {
     pub bytes: u64,
 }
 
+/// One entry in one place.
+#[derive(Clone, Copy, Debug)]
+struct Staged {
+    place: Place,
+    tag: u32,
+    /// Of the cell that it most likely has.
+    number: u32,
+    bytes: u64,
+}
+
 /// All cells of a worker.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Cells {
-    table: HashTable<Cell>,
+    index: Index,
+    list: Vec<Cell>,
     cap: usize,
-    seed: Seed,
+    /// Of the batch at hand.
+    staged: Vec<Staged>,
     /// By number of the combination, its outcome without a time.
     kinds: Vec<u16>,
     /// Requests, counted once for each of their keys, that are in no cell for want of room.
@@ -93,13 +107,13 @@ pub struct Cells {
 
 impl Cells {
     /// Room for `cap` cells; 0: nothing is counted.
-    pub fn new(cap: usize, seed: &Seed) -> Self {
-        Self { table: HashTable::new(), cap, seed: seed.clone(), kinds: Vec::new(), lost: 0 }
+    pub fn new(cap: usize) -> Self {
+        Self { cap, ..Self::default() }
     }
 
     /// Counts nothing from now on.
     pub fn stop(&mut self) {
-        *self = Self::new(0, &self.seed);
+        *self = Self::new(0);
     }
 
     /// Counts the transactions of a batch; `combined` knows their combinations.
@@ -118,13 +132,14 @@ impl Cells {
                 None => self.learn(number, combined),
             };
             let what = kind | if increment.timed > 0 { coarse::cell(increment.time_ms) } else { UNTIMED };
-            self.add(COMBINATION, rows.slot, number, what, increment.bytes);
-            self.add(Dimension::Node as u64, rows.slot, rows.node, what, increment.bytes);
+            self.stage(COMBINATION, rows.slot, number, what, increment.bytes);
+            self.stage(Dimension::Node as u64, rows.slot, rows.node, what, increment.bytes);
             for dimension in KEYED {
-                self.add(dimension as u64, rows.slot, rows.keyed[dimension as usize], what, increment.bytes);
+                self.stage(dimension as u64, rows.slot, rows.keyed[dimension as usize], what, increment.bytes);
             }
         }
-        if self.table.len() > self.cap {
+        self.add_staged();
+        if self.list.len() > self.cap {
             self.cut();
         }
     }
@@ -140,18 +155,51 @@ impl Cells {
     }
 
     #[inline]
-    fn add(&mut self, dimension: u64, slot: u32, row: u32, what: u16, bytes: u64) {
-        if row == REFUSED {
-            return;
+    fn stage(&mut self, dimension: u64, slot: u32, row: u32, what: u16, bytes: u64) {
+        if row != REFUSED {
+            let place = Place::new(dimension, slot, row, what);
+            self.staged.push(Staged { place, tag: tag(place), number: 0, bytes });
         }
-        let place = Place::new(dimension, slot, row, what);
-        let hash = hash(place);
-        match self.table.find_mut(hash, |cell| cell.place == place) {
-            Some(cell) => {
-                cell.requests += 1;
-                cell.bytes = cell.bytes.saturating_add(bytes);
-            }
-            None => drop(self.table.insert_unique(hash, Cell { place, requests: 1, bytes }, hash_of)),
+    }
+
+    /// Counts what is staged, in passes: what one loads doesn't wait for what another loads.
+    fn add_staged(&mut self) {
+        let Self { index, list, staged, .. } = self;
+        let mut touched = 0;
+        for one in &*staged {
+            touched ^= index.touch(one.tag);
+        }
+        black_box(touched);
+        for one in &mut *staged {
+            one.number = index.candidate(one.tag);
+        }
+        let mut touched = 0;
+        for one in &*staged {
+            touched ^= list.get(one.number as usize).map_or(0, |cell| cell.requests);
+        }
+        black_box(touched);
+        for &Staged { place, tag, number, bytes } in &*staged {
+            let number = match list.get(number as usize) {
+                Some(cell) if cell.place == place => number,
+                _ => index.find(tag, |number| list[number as usize].place == place).unwrap_or_else(|| {
+                    let number = list.len() as u32;
+                    index.insert(tag, number);
+                    list.push(Cell { place, requests: 0, bytes: 0 });
+                    number
+                }),
+            };
+            let cell = &mut list[number as usize];
+            cell.requests += 1;
+            cell.bytes = cell.bytes.saturating_add(bytes);
+        }
+        staged.clear();
+    }
+
+    /// Cells have new numbers.
+    fn number_again(&mut self) {
+        self.index.clear();
+        for (cell, number) in self.list.iter().zip(0..) {
+            self.index.insert(tag(cell.place), number);
         }
     }
 
@@ -160,7 +208,7 @@ impl Cells {
     fn cut(&mut self) {
         let of = |cell: &Cell| (cell.place.dimension(), cell.place.row());
         let mut rows: HashMap<(usize, u32), (u64, usize), FixedState> = HashMap::default();
-        for cell in &self.table {
+        for cell in &self.list {
             let (requests, cells) = rows.entry(of(cell)).or_default();
             *requests += cell.requests;
             *cells += 1;
@@ -178,11 +226,12 @@ impl Cells {
             }
         }
         let lost = &mut self.lost;
-        self.table.retain(|cell| {
+        self.list.retain(|cell| {
             let stays = rows.contains_key(&of(cell));
             *lost += if stays { 0 } else { cell.requests };
             stays
         });
+        self.number_again();
     }
 
     /// Rows of a dimension have new numbers: those of `map`, [`REFUSED`] where one is gone.
@@ -190,28 +239,26 @@ impl Cells {
         if !KEYED.contains(&dimension) {
             return;
         }
-        let mut moved = Vec::new();
-        self.table.retain(|cell| {
-            let is_of = cell.place.dimension() == dimension as usize;
-            if is_of {
-                moved.push(*cell);
+        let lost = &mut self.lost;
+        self.list.retain_mut(|cell| {
+            let place = cell.place;
+            if place.dimension() != dimension as usize {
+                return true;
             }
-            !is_of
+            let row = map.get(place.row() as usize).copied().unwrap_or(REFUSED);
+            if row == REFUSED {
+                *lost += cell.requests;
+                return false;
+            }
+            cell.place = Place::new(dimension as u64, place.slot(), row, place.what());
+            true
         });
-        for cell in moved {
-            match map.get(cell.place.row() as usize) {
-                Some(&row) if row != REFUSED => {
-                    let place = Place::new(dimension as u64, cell.place.slot(), row, cell.place.what());
-                    self.table.insert_unique(hash(place), Cell { place, ..cell }, hash_of);
-                }
-                _ => self.lost += cell.requests,
-            }
-        }
+        self.number_again();
     }
 
     /// Moves what was counted into `cells`, which is empty: each place once, ascending. Gives how many requests are in none for want of room.
     pub fn hand_over(&mut self, combined: &Combined, cells: &mut Vec<Cell>) -> u64 {
-        for cell in self.table.drain() {
+        for cell in self.list.drain(..) {
             let place = cell.place;
             if place.dimension() as u64 != COMBINATION {
                 cells.push(cell);
@@ -232,6 +279,7 @@ impl Cells {
                 }
             }
         }
+        self.index.clear();
         cells.sort_unstable_by_key(|cell| cell.place);
         cells.dedup_by(|cell, sum| {
             let same = cell.place == sum.place;
@@ -246,19 +294,17 @@ impl Cells {
 
     /// Bytes of memory.
     pub fn bytes(&self) -> usize {
-        self.table.allocation_size() + self.kinds.capacity() * 2
+        self.index.bytes()
+            + self.list.capacity() * size_of::<Cell>()
+            + self.staged.capacity() * size_of::<Staged>()
+            + self.kinds.capacity() * 2
     }
 }
 
 // Numbers of ours, of which strangers choose few bits, and a table that is cut at its cap: no seed is needed.
 #[inline]
-fn hash(place: Place) -> u64 {
+fn tag(place: Place) -> u32 {
     let mut hasher = FixedState::with_seed(0).build_hasher();
     hasher.write_u64(place.0);
-    hasher.finish()
-}
-
-#[inline]
-fn hash_of(cell: &Cell) -> u64 {
-    hash(cell.place)
+    (hasher.finish() >> 32) as u32
 }

@@ -38,7 +38,7 @@ struct Fed {
 impl Fed {
     fn new(cap: usize, room: usize) -> Self {
         let seed = Seed::default();
-        let (combined, cells) = (Combined::new(seed.clone()), Cells::new(cap, &seed));
+        let (combined, cells) = (Combined::new(seed.clone()), Cells::new(cap));
         Self { combined, slots: SlotNumbers::default(), cells, profiles: Profiles::new(room, NOW - 100_000_000) }
     }
 
