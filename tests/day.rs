@@ -8,7 +8,7 @@ mod common;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use common::answers::DIMENSIONS;
+use common::DIMENSIONS;
 use common::made::{FORMATS, Random, entry, segment};
 use common::printed::Entry;
 use visulate::clock::Clock;

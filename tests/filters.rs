@@ -8,6 +8,7 @@ use std::io::Write;
 use std::net::TcpStream;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use common::DIMENSIONS;
 use common::program::{PATIENCE, Program};
 use proptest::prelude::*;
 use serde_json::Value as Json;
@@ -232,29 +233,6 @@ fn until(program: &Program, path: &str, enough: impl Fn(&Json) -> bool) -> Json 
         std::thread::sleep(std::time::Duration::from_millis(50));
     }
 }
-
-const DIMENSIONS: [&str; 20] = [
-    "client",
-    "site",
-    "host",
-    "url",
-    "user",
-    "server",
-    "format",
-    "extension",
-    "client,site",
-    "site,status",
-    "node,status",
-    "site,url",
-    "network",
-    "scheme",
-    "result",
-    "status",
-    "method",
-    "type",
-    "route",
-    "node",
-];
 
 /// Filters of every kind, alone and together.
 const FILTERS: [&[(&str, &str)]; 12] = [

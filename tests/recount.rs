@@ -8,7 +8,8 @@ use std::collections::BTreeSet;
 use std::process::Command;
 use std::time::Instant;
 
-use common::answers::{DIMENSIONS, all_of, base, distribution, mean, moment, rank, series, top, uniques, urls};
+use common::DIMENSIONS;
+use common::answers::{all_of, base, distribution, mean, moment, rank, series, top, uniques, urls};
 use common::calamaris;
 use common::made::{self, FORMATS, Format};
 use common::printed::{Entry, Log, logs};

@@ -1,44 +1,24 @@
 //! Log-bucketed histograms of times and sizes: small numbers exactly, larger ones to 0.8 % (spec/statistics.md 4.6). They merge by adding.
 
 use super::Increment;
+use super::scale::Scale;
 use super::varint::{self, Reader};
 
-/// Numbers below this have a cell each.
-const EXACT: u64 = 128;
-
-/// Cells of each doubling above: the middle of a cell is within 1/128 of any number in it.
-const PER_OCTAVE: u64 = 64;
-
-/// Doublings above [`EXACT`]: up to 2^40 (35 years of ms, 1 TiB); what is greater is in the last cell.
-const OCTAVES: u64 = 33;
+/// Up to 2^40 (35 years of ms, 1 TiB), the middle of a cell within 1/128 of any number in it; what is greater is in the last cell.
+const SCALE: Scale = Scale::new(7, 33);
 
 /// Cells of a histogram.
-pub const CELLS: usize = (EXACT + OCTAVES * PER_OCTAVE) as usize;
+pub const CELLS: usize = SCALE.cells() as usize;
 
 /// The cell of a number.
 #[inline]
 pub fn cell(value: u64) -> u16 {
-    if value < EXACT {
-        return value as u16;
-    }
-    let octave = u64::from(value.ilog2()) - 7;
-    if octave >= OCTAVES {
-        return CELLS as u16 - 1;
-    }
-    // The six bits behind the leading one.
-    (EXACT + octave * PER_OCTAVE + ((value >> (octave + 1)) & (PER_OCTAVE - 1))) as u16
+    SCALE.cell(value)
 }
 
 /// The numbers of a cell, from the first to before the second.
 pub fn range(cell: u16) -> (u64, u64) {
-    let cell = u64::from(cell);
-    if cell < EXACT {
-        return (cell, cell + 1);
-    }
-    let (octave, sub) = ((cell - EXACT) / PER_OCTAVE, (cell - EXACT) % PER_OCTAVE);
-    let width = 1 << (octave + 1);
-    let from = (PER_OCTAVE + sub) * width;
-    (from, from + width)
+    SCALE.range(cell)
 }
 
 /// What is counted in a cell.
@@ -267,7 +247,7 @@ mod tests {
                 })
                 .unwrap();
             prop_assert!(found.abs_diff(exact) * 100 <= exact, "{found} for {exact}");
-            if exact < EXACT {
+            if exact < 128 {
                 prop_assert_eq!(found, exact);
             }
         }

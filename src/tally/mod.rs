@@ -31,6 +31,7 @@ pub mod rejected;
 pub mod reuse;
 pub mod rollup;
 pub mod rules;
+pub mod scale;
 pub mod shard;
 pub mod slot;
 pub mod slot_numbers;

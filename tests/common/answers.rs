@@ -11,30 +11,6 @@ use super::calamaris::quotient;
 use super::printed::Entry;
 use super::recount::{by, row, sums};
 
-/// All dimensions of the API (design/api.md 3).
-pub const DIMENSIONS: [&str; 20] = [
-    "client",
-    "site",
-    "host",
-    "url",
-    "user",
-    "server",
-    "format",
-    "extension",
-    "client,site",
-    "site,status",
-    "node,status",
-    "site,url",
-    "network",
-    "scheme",
-    "result",
-    "status",
-    "method",
-    "type",
-    "route",
-    "node",
-];
-
 /// When entries were, as every answer says it.
 pub fn moment(entries: &[&Entry]) -> Json {
     let last = entries.iter().map(|entry| entry.end).max().unwrap();

@@ -14,6 +14,30 @@ pub mod recount;
 pub mod same;
 pub mod vectors;
 
+/// All dimensions of the API (design/api.md 3).
+pub const DIMENSIONS: [&str; 20] = [
+    "client",
+    "site",
+    "host",
+    "url",
+    "user",
+    "server",
+    "format",
+    "extension",
+    "client,site",
+    "site,status",
+    "node,status",
+    "site,url",
+    "network",
+    "scheme",
+    "result",
+    "status",
+    "method",
+    "type",
+    "route",
+    "node",
+];
+
 /// Requests and bytes by key.
 pub type Totals = BTreeMap<String, (u64, u64)>;
 
