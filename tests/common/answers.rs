@@ -119,6 +119,39 @@ pub fn top(entries: &[&Entry], dimension: &str, found: &Json) -> Json {
     })
 }
 
+/// The dimensions whose rows of a running engine say how their requests went.
+pub const PROFILED: [&str; 8] = ["site", "server", "result", "status", "method", "type", "route", "node"];
+
+/// Adds to each row of a top how its requests went: percentiles of times to 1/32, validations, stale copies (N1, N2).
+pub fn add_profiles(top: &mut Json, entries: &[&Entry], dimension: &str, found: &Json) {
+    let groups = by(entries, |entry| entry.key(dimension));
+    let groups: BTreeMap<String, Vec<&Entry>> =
+        groups.into_iter().map(|(key, of)| (shown(&key).to_string(), of)).collect();
+    let seconds = found["seconds"].as_f64().unwrap();
+    for (row, found) in top["rows"].as_array_mut().unwrap().iter_mut().zip(found["rows"].as_array().unwrap()) {
+        let of = &groups[&row["key"].to_string()];
+        let times = sorted(of.iter().filter_map(|entry| entry.time));
+        for (name, part) in [("p50", 5000), ("p95", 9500), ("p99", 9900)] {
+            row[name] = percentile_within(&times, part, &found[name], 1.0 / 32.0);
+        }
+        let count = |codes: &[&str]| {
+            of.iter().filter(|entry| entry.result.as_deref().is_some_and(|result| codes.contains(&result))).count()
+        };
+        let (unchanged, changed) = (count(&["TCP_REFRESH_HIT"]), count(&["TCP_REFRESH_MISS"]));
+        let stale = count(&["TCP_REF_FAIL_HIT", "TCP_REFRESH_FAIL_HIT"]);
+        let all = unchanged + changed + stale;
+        row["revalidation"] = json!({
+            "unchanged": unchanged,
+            "changed": changed,
+            "failed": stale,
+            "yield": if all > 0 { json!(unchanged as f64 / all as f64) } else { Json::Null },
+        });
+        row["stale_on_error"] = json!({"requests": stale, "per_second": stale as f64 / seconds});
+        // Since when is the engine's to say.
+        row["profile"] = json!({"requests": of.len(), "since": found["profile"]["since"].as_f64().unwrap()});
+    }
+}
+
 /// A rank curve: some ranks, the first and the last among them.
 pub fn rank(entries: &[&Entry], dimension: &str, found: &Json) -> Json {
     let groups = by(entries, |entry| entry.key(dimension));
@@ -146,11 +179,16 @@ pub fn rank(entries: &[&Entry], dimension: &str, found: &Json) -> Json {
 
 /// The value at or below which so many of ten thousand are: that which was found, if it is within 1 % of it.
 fn percentile(values: &[u64], part: u64, found: &Json) -> Json {
+    percentile_within(values, part, found, 0.01)
+}
+
+/// The same, of which that part may be wrong.
+fn percentile_within(values: &[u64], part: u64, found: &Json, error: f64) -> Json {
     if values.is_empty() {
         return Json::Null;
     }
     let exact = values[(values.len() as u64 * part).div_ceil(10_000).max(1) as usize - 1];
-    near(found, exact, exact as f64 / 100.0)
+    near(found, exact, exact as f64 * error)
 }
 
 /// What was found, if it is so near.
