@@ -39,11 +39,6 @@ impl Seen {
         let place = &mut self.0[mark as usize % REMEMBERED];
         std::mem::replace(place, mark) == mark
     }
-
-    /// Bytes of memory.
-    pub fn bytes(&self) -> usize {
-        self.0.capacity() * 8
-    }
 }
 
 #[cfg(test)]
@@ -53,7 +48,6 @@ mod tests {
     #[test]
     fn what_comes_twice_is_told_once_it_does() {
         let mut seen = Seen::default();
-        assert_eq!(seen.bytes(), 0);
         let segments: Vec<Vec<u8>> = (0..1000_u32).map(|n| [&n.to_le_bytes()[..], &[7; 2000]].concat()).collect();
         let marks: Vec<u64> = segments.iter().map(|segment| mark(segment)).collect();
         assert!(marks.iter().all(|mark| !seen.came(1, *mark)));

@@ -192,9 +192,16 @@ impl LargeTables {
                 table.record(rows, numbers);
             }
         }
-        if hosts.is_full() {
+        if hosts.is_full() || hosts.deltas().len() >= self.room_for_hosts() {
             self.settle();
         }
+    }
+
+    /// How many deltas the tables may get at once in which hosts by status are settled.
+    fn room_for_hosts(&self) -> usize {
+        let keyed = [Dimension::Host, Dimension::Site].map(|dimension| self.keyed[dimension as usize].room());
+        let paired = self.paired[..self.used.1].get(SITE_STATUS).map(Paired::room);
+        keyed.into_iter().chain(paired).min().unwrap_or(0)
     }
 
     /// Adds what hosts had by status to hosts, sites, and sites by status. Rows keep their numbers.

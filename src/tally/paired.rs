@@ -124,6 +124,11 @@ impl Paired {
         self.deltas.is_full()
     }
 
+    /// How many pairs may come at once, see [`Deltas::room`].
+    pub fn room(&self) -> usize {
+        self.deltas.room()
+    }
+
     /// Gives pairs the new numbers of their rows, where these have some, and drops those of rows that are gone, and the lighter half of the
     /// others if they are many.
     pub fn cut(&mut self, maps: [Option<&[u32]>; 2], knife: &mut Knife) {

@@ -107,6 +107,11 @@ impl Deltas {
         self.list.len() >= self.cap
     }
 
+    /// How many may come before a cut. One that is nearly full takes a quarter more, so that few come at a time only rarely.
+    pub fn room(&self) -> usize {
+        self.cap.saturating_sub(self.list.len()).max(self.cap / 4)
+    }
+
     /// How many stay when room is made: all, if enough rows go that have none.
     pub fn enough(&self) -> usize {
         if self.list.len() <= self.cap / 4 * 3 { self.list.len() } else { self.cap / 2 }
@@ -300,8 +305,11 @@ impl Rows {
 #[inline]
 fn make_room<T>(list: &mut Vec<T>, cap: usize) {
     if list.len() == list.capacity() {
-        let more = list.len().max(16).min((cap + OVER).saturating_sub(list.len())).max(16);
-        list.reserve_exact(more);
+        let more = match (cap + OVER).saturating_sub(list.len()) {
+            0 => list.len() / 8,
+            left => list.len().min(left),
+        };
+        list.reserve_exact(more.max(16));
     }
 }
 
@@ -403,6 +411,11 @@ impl Slotted {
         self.keys.len() >= self.cap
             || self.rows.deltas.is_full()
             || self.keys.text_len() >= self.cap.saturating_mul(KEY_BYTES)
+    }
+
+    /// How many deltas may come at once, see [`Deltas::room`].
+    pub fn room(&self) -> usize {
+        self.rows.deltas.room()
     }
 
     /// Drops rows without counts, and the lighter half of the others if they are many. Gives the new numbers of all rows, [`REFUSED`] where one is gone.
