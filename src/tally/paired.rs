@@ -124,7 +124,7 @@ impl Paired {
         self.deltas.is_full()
     }
 
-    /// How many pairs may come at once, see [`Deltas::room`].
+    /// How many pairs may come before a cut; one that is nearly full takes a quarter more.
     pub fn room(&self) -> usize {
         self.deltas.room()
     }

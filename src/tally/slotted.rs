@@ -413,7 +413,7 @@ impl Slotted {
             || self.keys.text_len() >= self.cap.saturating_mul(KEY_BYTES)
     }
 
-    /// How many deltas may come at once, see [`Deltas::room`].
+    /// How many deltas may come before a cut; one that is nearly full takes a quarter more.
     pub fn room(&self) -> usize {
         self.rows.deltas.room()
     }
