@@ -5,10 +5,10 @@ use std::hash::{BuildHasher, Hasher};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::snapshot::{Bounds, Covered, Keys, Table};
+use crate::tally::delta::Lost;
 use crate::tally::derived::derive;
 use crate::tally::dimension::{Kind, join};
 use crate::tally::part::LargePart;
-use crate::tally::slotted::Lost;
 use crate::tally::table::Seed;
 use crate::tally::windowed::summary::Row;
 use crate::tally::windowed::{Cuts, Kept, KeySeries, Level, Levels, Loss, Scales, Slot, shrink_to};
@@ -194,9 +194,10 @@ fn add(levels: &mut Levels, part: &LargePart, slots: &[Slot], room: &mut Room) {
         let (of_slot, others) = rest.split_at(end);
         rest = others;
         rows.clear();
-        rows.extend(of_slot.iter().map(|&number| {
-            let delta = &part.deltas[number as usize];
-            Row { id: ids[number as usize], counts: delta.counts, error: error(number) }
+        rows.extend(of_slot.iter().map(|&number| Row {
+            id: ids[number as usize],
+            counts: part.counts(number),
+            error: error(number),
         }));
         let lost = part.lost.get(number).copied().unwrap_or_default();
         if !rows.is_empty() || lost != Lost::default() {

@@ -37,8 +37,8 @@ pub const KEY_MAX: usize = 2048;
 /// Of a longer key these many bytes are kept, and a hash of the rest.
 pub const KEY_KEPT: usize = 2000;
 
-/// A worker's row: key, index, lanes, a delta, and as many in the two parts that may be under way.
-const WORKER_ROW: usize = 480;
+/// A worker's row: key, index, lanes, a delta, and as many in the two parts that may be under way; a quarter of the deltas may be wide.
+const WORKER_ROW: usize = 400;
 
 /// The merger's row of a small dimension: counts, key, index, the workers' maps, and its copy in a snapshot.
 const MERGER_ROW: usize = 320;

@@ -4,11 +4,12 @@ use super::Dimension;
 use super::batch::{Keys, Pending};
 use super::caps::{Caps, KEY_MAX};
 use super::counts::Counts;
+use super::delta::Knife;
 use super::dimension::Kind;
 use super::paired::{Paired, Room};
 use super::part::Part;
 use super::slot_numbers::SlotNumbers;
-use super::slotted::{Knife, Slotted};
+use super::slotted::Slotted;
 use super::table::{REFUSED, Seed, cut};
 use super::windowed::{Scales, Slot};
 use crate::wire::host;
@@ -175,8 +176,8 @@ impl LargeTables {
 
     /// Counts the transactions of a batch, table by table, so that the cache misses of many overlap.
     pub fn record(&mut self, batch: &[Pending]) {
-        let Self { keyed, paired, hosts, numbers, room, .. } = self;
-        for (pair, table) in paired[..self.used.1].iter_mut().enumerate().filter(|(pair, _)| *pair != SITE_STATUS) {
+        let Self { keyed, paired, hosts, numbers, room, used, .. } = &mut *self;
+        for (pair, table) in paired[..used.1].iter_mut().enumerate().filter(|(pair, _)| *pair != SITE_STATUS) {
             table.record(
                 batch.iter().map(|Pending { rows, increment, .. }| (rows.pair(pair), rows.slot, increment)),
                 room,
@@ -186,13 +187,13 @@ impl LargeTables {
             batch.iter().map(|Pending { rows, increment, .. }| (rows.host_status(), rows.slot, increment)),
             room,
         );
-        for (number, table) in keyed[..self.used.0].iter_mut().enumerate() {
+        for (number, table) in keyed[..used.0].iter_mut().enumerate() {
             if !COUNTED_OTHERWISE.contains(&number) {
                 let rows = batch.iter().map(|entry| (entry.rows.keyed[number], entry.rows.slot, &entry.increment));
                 table.record(rows, numbers);
             }
         }
-        if hosts.is_full() || hosts.deltas().len() >= self.room_for_hosts() {
+        if self.hosts.is_full() || self.hosts.deltas().len() >= self.room_for_hosts() {
             self.settle();
         }
     }
@@ -211,12 +212,12 @@ impl LargeTables {
         let [Some(host_table), Some(sites)] = [hosts_on.first_mut(), before.get_mut(Dimension::Site as usize)] else {
             return;
         };
-        for delta in hosts.deltas() {
-            host_table.merge(delta.row, delta.slot, &delta.counts);
+        for (delta, counts) in hosts.deltas() {
+            host_table.merge(delta.row, delta.slot, &counts);
             let site = sites.row(host::site(host_table.key(delta.row)));
-            sites.merge(site, delta.slot, &delta.counts);
+            sites.merge(site, delta.slot, &counts);
             if self.used.1 > SITE_STATUS && delta.other != NO_STATUS {
-                paired[SITE_STATUS].merge([site, delta.other], delta.slot, &delta.counts);
+                paired[SITE_STATUS].merge([site, delta.other], delta.slot, &counts);
             }
         }
         hosts.clear();

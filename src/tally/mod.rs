@@ -7,6 +7,7 @@ pub mod caps;
 pub mod classify;
 pub mod combined;
 pub mod counts;
+pub mod delta;
 pub mod derived;
 pub mod dimension;
 pub mod door;

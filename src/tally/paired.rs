@@ -7,9 +7,9 @@ use std::hash::{BuildHasher, Hasher};
 use std::hint::black_box;
 
 use super::counts::{Counts, Increment};
+use super::delta::{Delta, Deltas, Knife};
 use super::index::Index;
 use super::part::LargePart;
-use super::slotted::{Delta, Deltas, Knife};
 use super::table::{REFUSED, Seed};
 
 /// Deltas that stay near the processor anyway.
@@ -47,7 +47,7 @@ impl Paired {
         if self.deltas.list.len() < NEAR {
             for (pair, slot, entry) in entries {
                 let number = self.number(pair, slot, self.tag(pair, slot));
-                self.deltas.list[number as usize].counts.record(entry);
+                self.deltas.record(number, entry);
             }
             return;
         }
@@ -64,38 +64,30 @@ impl Paired {
         numbers.extend(tags.iter().map(|&tag| self.index.candidate(tag)));
         let mut touched = 0;
         for &number in &*numbers {
-            touched ^= self
-                .deltas
-                .list
-                .get(number as usize)
-                .map_or(0, |delta| delta.counts.requests[0] ^ u64::from(delta.slot));
+            touched ^= self.deltas.list.get(number as usize).map_or(0, Delta::touch);
         }
         black_box(touched);
         for (((pair, slot, entry), &tag), &number) in entries.zip(&*tags).zip(&*numbers) {
-            match self.deltas.list.get_mut(number as usize) {
-                Some(delta) if is_of(delta, pair, slot) => delta.counts.record(entry),
-                _ => {
-                    let number = self.number(pair, slot, tag);
-                    self.deltas.list[number as usize].counts.record(entry);
-                }
-            }
+            let found = self.deltas.list.get(number as usize).is_some_and(|delta| is_of(delta, pair, slot));
+            let number = if found { number } else { self.number(pair, slot, tag) };
+            self.deltas.record(number, entry);
         }
     }
 
     /// Counts many entries at once.
     pub fn merge(&mut self, pair: [u32; 2], slot: u32, counts: &Counts) {
         let number = self.number(pair, slot, self.tag(pair, slot));
-        self.deltas.list[number as usize].counts.merge(counts);
+        self.deltas.merge(number, counts);
     }
 
-    /// What was counted.
-    pub fn deltas(&self) -> &[Delta] {
-        &self.deltas.list
+    /// What was counted: whose it is, and how much.
+    pub fn deltas(&self) -> impl ExactSizeIterator<Item = (&Delta, Counts)> {
+        self.deltas.iter()
     }
 
     /// Forgets what was counted.
     pub fn clear(&mut self) {
-        self.deltas.list.clear();
+        self.deltas.clear();
         self.index.clear();
     }
 
@@ -198,7 +190,7 @@ mod tests {
             }
             let mut part = LargePart::default();
             table.hand_over(&mut part);
-            let found: HashMap<_, _> = part.deltas.iter().map(|delta| (([delta.row, delta.other], delta.slot), delta.counts)).collect();
+            let found: HashMap<_, _> = part.deltas().map(|(delta, counts)| (([delta.row, delta.other], delta.slot), counts)).collect();
             prop_assert_eq!(found.len(), part.deltas.len());
             prop_assert_eq!(found, truth);
             // Nothing outlives its part.

@@ -1,12 +1,12 @@
 //! Parts: what a worker hands to the merger at a tick. Counts add, so parts may come late, early, and in any order of workers.
 
+use super::delta::{Delta, Lost};
 use super::logs::Log;
 use super::profile::Cell;
 use super::quality::{Examples, Lags, Received};
 use super::records::Taken;
 use super::reuse::Samples;
 use super::slots::SlotPart;
-use super::slotted::{Delta, Lost};
 use super::windowed::{Loss, Slot};
 use super::{Counts, Dimension, Entries, Rejected};
 
@@ -94,6 +94,8 @@ pub struct LargePart {
     pub keys: NewKeys,
     /// What rows, or pairs of rows, had, by slot: at most one of a row or pair, and slot.
     pub deltas: Vec<Delta>,
+    /// What deltas have beside what is in them, by rising number.
+    pub wide: Vec<(u32, Counts)>,
     /// The most that a delta may have missed, for those that may have; by rising number.
     pub errors: Vec<(u32, Loss)>,
     /// By slot, as far as anything was lost.
@@ -103,11 +105,26 @@ pub struct LargePart {
 }
 
 impl LargePart {
+    /// What a delta counted.
+    pub fn counts(&self, number: u32) -> Counts {
+        let mut counts = self.deltas.get(number as usize).map(Delta::counts).unwrap_or_default();
+        if let Ok(at) = self.wide.binary_search_by_key(&number, |(with, _)| *with) {
+            counts.merge(&self.wide[at].1);
+        }
+        counts
+    }
+
+    /// All deltas: whose each is, and what it counted.
+    pub fn deltas(&self) -> impl Iterator<Item = (&Delta, Counts)> {
+        self.deltas.iter().zip(0..).map(|(delta, number)| (delta, self.counts(number)))
+    }
+
     /// Bytes of memory.
     pub fn bytes(&self) -> usize {
         self.keys.text.capacity()
             + self.keys.ends.capacity() * 4
             + self.deltas.capacity() * size_of::<Delta>()
+            + self.wide.capacity() * size_of::<(u32, Counts)>()
             + self.errors.capacity() * size_of::<(u32, Loss)>()
             + self.lost.capacity() * size_of::<Lost>()
     }
@@ -117,6 +134,7 @@ impl LargePart {
         self.restarts = false;
         self.keys.clear();
         self.deltas.clear();
+        self.wide.clear();
         self.errors.clear();
         self.lost.clear();
         self.dropped = 0;

@@ -16,163 +16,15 @@ use super::Counts;
 use super::batch::Keys;
 use super::caps::{KEY_BYTES, KEY_MAX};
 use super::counts::Increment;
+use super::delta::{Deltas, Knife, make_room};
 use super::part::LargePart;
 use super::table::{Arena, REFUSED, Seed, cut, hash};
-use super::windowed::{Chooser, Loss, Scales};
 
 /// Lanes of a row; a slot's is its number in the part by this.
 const LANES: usize = 8;
 
-/// Rows that may come while a table is full already.
-const OVER: usize = super::batch::BATCH;
-
-/// Deltas that stay near the processor anyway: 256 KiB.
+/// Deltas that stay near the processor anyway: 128 KiB.
 const NEAR: usize = 2048;
-
-/// What a row, or a pair of rows, had in one slot.
-// Two cache lines, which the processor fetches together: unaligned, it would lie in three.
-#[derive(Clone, Copy, Debug)]
-#[repr(align(128))]
-pub struct Delta {
-    /// What was counted.
-    pub counts: Counts,
-    /// Whose; of a pair, that of the first table.
-    pub row: u32,
-    /// Of a pair, the row in the second table.
-    pub other: u32,
-    /// Number of the slot in its part.
-    pub slot: u32,
-}
-
-const _: () = assert!(size_of::<Delta>() == 128);
-
-/// What was not counted for any row of a slot.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Lost {
-    /// The sum of it.
-    pub rest: Counts,
-    /// The most of it that one key can have had.
-    pub absent: Loss,
-}
-
-/// Room and rules for cutting tables.
-#[derive(Clone, Debug, Default)]
-pub struct Knife {
-    /// What makes a delta heavy.
-    pub scales: Scales,
-    chooser: Chooser,
-}
-
-/// What was counted, and what was not for want of room.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Deltas {
-    pub list: Vec<Delta>,
-    /// The most that a delta may have missed, for those that may have; by rising number.
-    errors: Vec<(u32, Loss)>,
-    /// By slot, as far as anything was lost.
-    lost: Vec<Lost>,
-    dropped: u64,
-    /// Deltas that there is room for, about.
-    cap: usize,
-}
-
-impl Deltas {
-    pub fn new(cap: usize) -> Self {
-        Self { cap, ..Self::default() }
-    }
-
-    /// A new one; gives its number.
-    pub fn push(&mut self, row: u32, other: u32, slot: u32) -> u32 {
-        let number = self.list.len() as u32;
-        if let Some(lost) = self.lost.get(slot as usize)
-            && !lost.absent.is_none()
-        {
-            self.errors.push((number, lost.absent));
-        }
-        make_room(&mut self.list, self.cap);
-        self.list.push(Delta { counts: Counts::default(), row, other, slot });
-        number
-    }
-
-    /// Counts for no row: for one key any number of times, so that losses add up.
-    #[cold]
-    fn lose(&mut self, slot: u32, counts: &Counts) {
-        let lost = lost_of(&mut self.lost, slot);
-        lost.rest.merge(counts);
-        lost.absent = lost.absent.plus(&Scales::default().loss(counts));
-    }
-
-    /// True if there are as many as there is room for.
-    pub fn is_full(&self) -> bool {
-        self.list.len() >= self.cap
-    }
-
-    /// How many may come before a cut. One that is nearly full takes a quarter more, so that few come at a time only rarely.
-    pub fn room(&self) -> usize {
-        self.cap.saturating_sub(self.list.len()).max(self.cap / 4)
-    }
-
-    /// How many stay when room is made: all, if enough rows go that have none.
-    pub fn enough(&self) -> usize {
-        if self.list.len() <= self.cap / 4 * 3 { self.list.len() } else { self.cap / 2 }
-    }
-
-    /// Drops all deltas that don't `stay`, and of the others all but the `keep` heaviest.
-    pub fn cut(&mut self, keep: usize, knife: &mut Knife, stays: impl Fn(&Delta) -> bool) {
-        let Self { list, errors, lost, dropped, .. } = self;
-        let Knife { scales, chooser } = knife;
-        let mut known = errors.iter().peekable();
-        let mut error =
-            |number: u32| known.next_if(|(with, _)| *with == number).map_or(Loss::NONE, |(_, error)| *error);
-        chooser.weights.clear();
-        for (delta, number) in list.iter().zip(0..) {
-            // What is lost of a row weighs too.
-            let error = error(number).weight();
-            if stays(delta) {
-                chooser.weights.push(scales.loss(&delta.counts).weight().saturating_add(error));
-            }
-        }
-        let mut choice = (chooser.weights.len() > keep).then(|| chooser.choose(keep));
-        let mut weights = chooser.weights.iter();
-        let before = list.len();
-        let (mut number, mut kept) = (0, 0);
-        let mut known = errors.iter().peekable();
-        let mut errors_left = Vec::new();
-        list.retain(|delta| {
-            let error = known.next_if(|(with, _)| *with == number).map(|(_, error)| *error);
-            number += 1;
-            let keeps = stays(delta) && {
-                let weight = weights.next().copied().unwrap_or(0);
-                choice.as_mut().is_none_or(|choice| choice.keeps(weight))
-            };
-            if !keeps {
-                let lost = lost_of(lost, delta.slot);
-                lost.rest.merge(&delta.counts);
-                lost.absent = lost.absent.most(&scales.loss(&delta.counts).plus(&error.unwrap_or(Loss::NONE)));
-                return false;
-            }
-            errors_left.extend(error.map(|error| (kept, error)));
-            kept += 1;
-            true
-        });
-        *errors = errors_left;
-        *dropped += (before - list.len()) as u64;
-    }
-
-    /// Moves all into `part`, whose room it gets.
-    pub fn hand_over(&mut self, part: &mut LargePart) {
-        std::mem::swap(&mut self.list, &mut part.deltas);
-        std::mem::swap(&mut self.errors, &mut part.errors);
-        std::mem::swap(&mut self.lost, &mut part.lost);
-        part.dropped = std::mem::take(&mut self.dropped);
-    }
-
-    pub fn bytes(&self) -> usize {
-        self.list.capacity() * size_of::<Delta>()
-            + self.errors.capacity() * size_of::<(u32, Loss)>()
-            + self.lost.capacity() * size_of::<Lost>()
-    }
-}
 
 /// Deltas of all rows.
 #[derive(Clone, Debug)]
@@ -189,14 +41,10 @@ impl Rows {
         Self { lanes: Vec::new(), displaced: HashMap::default(), deltas: Deltas::new(cap) }
     }
 
-    /// The delta of a row in a slot of the part; `None` without a row.
+    /// The number of the delta of a row in a slot of the part; `None` without a row.
     #[inline]
-    fn delta(&mut self, row: u32, slot: u32) -> Option<&mut Delta> {
-        if row as usize >= self.lanes.len() {
-            return None;
-        }
-        let number = self.number(row, slot);
-        self.deltas.list.get_mut(number as usize)
+    fn delta(&mut self, row: u32, slot: u32) -> Option<u32> {
+        ((row as usize) < self.lanes.len()).then(|| self.number(row, slot))
     }
 
     /// One more than the number of the delta in the row's lane; 0 without one.
@@ -210,8 +58,8 @@ impl Rows {
     fn record<'a>(&mut self, entries: impl Iterator<Item = (u32, u32, &'a Increment)> + Clone, numbers: &mut Vec<u32>) {
         if self.deltas.list.len() < NEAR {
             for (row, slot, entry) in entries {
-                if let Some(delta) = self.delta(row, slot) {
-                    delta.counts.record(entry);
+                if let Some(number) = self.delta(row, slot) {
+                    self.deltas.record(number, entry);
                 }
             }
             return;
@@ -222,7 +70,7 @@ impl Rows {
         let mut touched = 0;
         for ((row, slot, _), number) in entries.clone().zip(&mut *numbers) {
             match self.deltas.list.get(number.wrapping_sub(1) as usize) {
-                Some(delta) if delta.slot == slot => touched ^= delta.counts.requests[0],
+                Some(delta) if delta.slot == slot => touched ^= delta.touch(),
                 // The lane may have been given to this slot by an entry before.
                 _ if (row as usize) < self.lanes.len() => *number = self.number(row, slot) + 1,
                 _ => {}
@@ -230,9 +78,7 @@ impl Rows {
         }
         black_box(touched);
         for ((.., entry), number) in entries.zip(&*numbers) {
-            if let Some(delta) = self.deltas.list.get_mut(number.wrapping_sub(1) as usize) {
-                delta.counts.record(entry);
-            }
+            self.deltas.record(number.wrapping_sub(1), entry);
         }
     }
 
@@ -299,26 +145,6 @@ impl Rows {
     fn bytes(&self) -> usize {
         self.lanes.capacity() * size_of::<[u32; LANES]>() + self.displaced.allocation_size() + self.deltas.bytes()
     }
-}
-
-/// Room for one more, doubled as it is needed, but not far above `cap`.
-#[inline]
-fn make_room<T>(list: &mut Vec<T>, cap: usize) {
-    if list.len() == list.capacity() {
-        let more = match (cap + OVER).saturating_sub(list.len()) {
-            0 => list.len() / 8,
-            left => list.len().min(left),
-        };
-        list.reserve_exact(more.max(16));
-    }
-}
-
-fn lost_of(lost: &mut Vec<Lost>, slot: u32) -> &mut Lost {
-    let at = slot as usize;
-    if lost.len() <= at {
-        lost.resize(at + 1, Lost::default());
-    }
-    &mut lost[at]
 }
 
 /// A table of one large dimension, keyed by bytes.
@@ -400,7 +226,7 @@ impl Slotted {
     /// Counts many entries at once.
     pub fn merge(&mut self, row: u32, slot: u32, counts: &Counts) {
         match self.rows.delta(row, slot) {
-            Some(delta) => delta.counts.merge(counts),
+            Some(number) => self.rows.deltas.merge(number, counts),
             None => self.rows.deltas.lose(slot, counts),
         }
     }

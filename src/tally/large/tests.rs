@@ -7,8 +7,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::tally::batch::BATCH;
 use crate::tally::counts::{Band, Increment};
+use crate::tally::delta::Delta;
 use crate::tally::part::LargePart;
-use crate::tally::slotted::Delta;
 use crate::tally::windowed::{Level, Loss};
 
 /// Entries of one slot, by their keys in the dimensions that are looked at here.
@@ -24,7 +24,9 @@ struct Entry {
 
 fn entry() -> impl Strategy<Value = Entry> {
     let status = prop::option::weighted(0.9, prop::sample::select(vec![0_u16, 200, 404, 503]));
-    (0..12_u64, 0..40_u8, 0..200_u8, 0..300_u16, status, 1..1000_u64)
+    // Some are more than a delta holds.
+    let bytes = prop_oneof![20 => 1..1000_u64, 1 => (3_u64 << 30)..(5 << 30)];
+    (0..12_u64, 0..40_u8, 0..200_u8, 0..300_u16, status, bytes)
         .prop_map(|(slot, client, host, url, status, bytes)| Entry { slot, client, host, url, status, bytes })
 }
 
@@ -141,14 +143,14 @@ fn check(
     let lost = |number: usize| part.lost.get(number).copied().unwrap_or_default();
     let mut sums: HashMap<Slot, Counts> =
         slots.iter().zip(0..).map(|(slot, number)| (*slot, lost(number).rest)).collect();
-    for (delta, number) in part.deltas.iter().zip(0..) {
+    for ((delta, counts), number) in part.deltas().zip(0..) {
         let slot = slots[delta.slot as usize];
-        sums.entry(slot).or_default().merge(&delta.counts);
+        sums.entry(slot).or_default().merge(&counts);
         let error = part.errors.iter().find(|(with, _)| *with == number).map_or(Loss::NONE, |(_, error)| *error);
         let real = truth.remove(&(slot, name(delta)));
         let real = real.ok_or_else(|| TestCaseError::fail("a key that never was in this slot, or twice"))?;
         for measure in Loss::MEASURES {
-            let (count, real) = (delta.counts.measure(measure), real.measure(measure));
+            let (count, real) = (counts.measure(measure), real.measure(measure));
             prop_assert!(count <= real && real <= count + error.measure(measure), "{measure:?}: {real}, {delta:?}");
         }
     }

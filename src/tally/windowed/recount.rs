@@ -8,9 +8,10 @@ use foldhash::fast::FixedState;
 use super::summary::Row;
 use super::{Kept, Level, Levels, Loss, Scales, Slot, Window, is_ahead};
 use crate::tally::counts::{Band, Counts, Increment, Measure};
+use crate::tally::delta::Knife;
 use crate::tally::part::LargePart;
 use crate::tally::slot_numbers::SlotNumbers;
-use crate::tally::slotted::{Knife, Slotted};
+use crate::tally::slotted::Slotted;
 use crate::tally::table::Seed;
 
 /// When counting begins, within a slot.
@@ -110,11 +111,11 @@ impl Engine {
                     let found = part.errors.iter().find(|(with, _)| *with as usize == at);
                     found.map_or(Loss::NONE, |(_, error)| *error)
                 };
-                let of_slot = part.deltas.iter().enumerate().filter(|(_, delta)| delta.slot as usize == number);
+                let of_slot = part.deltas().enumerate().filter(|(_, (delta, _))| delta.slot as usize == number);
                 let mut rows: Vec<Row> = of_slot
-                    .map(|(at, delta)| Row {
+                    .map(|(at, (delta, counts))| Row {
                         id: self.levels.id(worker, delta.row),
-                        counts: delta.counts,
+                        counts,
                         error: error(at),
                     })
                     .collect();
