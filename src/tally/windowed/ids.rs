@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use hashbrown::HashTable;
 
+use super::summary::Row;
+
 /// Spreads a part of a hash over a whole one.
 const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
@@ -21,6 +23,8 @@ pub struct Ids {
     index: HashTable<u32>,
     named: Arc<Named>,
     free: Vec<u32>,
+    /// By number, how many closed buckets have a row of it.
+    buckets: Vec<u32>,
 }
 
 /// The keys of numbers: what a window needs of [`Ids`]. Copies share it until a key comes or goes.
@@ -45,6 +49,15 @@ impl Named {
     pub fn end(&self) -> usize {
         self.spans.len()
     }
+
+    /// A copy with as much room: more keys are about to come.
+    fn copy(&self) -> Self {
+        let mut copy =
+            Self { spans: Vec::with_capacity(self.spans.capacity()), text: Vec::with_capacity(self.text.capacity()) };
+        copy.spans.extend_from_slice(&self.spans);
+        copy.text.extend_from_slice(&self.text);
+        copy
+    }
 }
 
 impl Ids {
@@ -59,13 +72,19 @@ impl Ids {
         if let Some(&id) = self.index.find(spread(tag), same) {
             return id;
         }
+        if Arc::get_mut(&mut self.named).is_none() {
+            self.named = Arc::new(self.named.copy());
+        }
         let Named { spans, text } = Arc::make_mut(&mut self.named);
         let span = Span { start: text.len(), len: key.len() as u32, tag };
         text.extend_from_slice(key);
         let id = self.free.pop().unwrap_or(spans.len() as u32);
         match spans.get_mut(id as usize) {
             Some(free) => *free = span,
-            None => spans.push(span),
+            None => {
+                spans.push(span);
+                self.buckets.push(0);
+            }
         }
         self.index.insert_unique(spread(tag), id, |id| spread(spans[*id as usize].tag));
         id
@@ -100,32 +119,59 @@ impl Ids {
         self.named.end()
     }
 
-    /// Frees every number that isn't marked; `marked` is [`Ids::end`] long.
+    /// One more closed bucket has rows of these.
+    pub fn hold(&mut self, rows: &[Row]) {
+        rows.iter().for_each(|row| self.buckets[row.id as usize] += 1);
+    }
+
+    /// A closed bucket that had rows of these is gone.
+    pub fn release(&mut self, rows: &[Row]) {
+        rows.iter().for_each(|row| self.buckets[row.id as usize] -= 1);
+    }
+
+    /// By number, in how many closed buckets it is.
+    pub fn buckets(&self) -> &[u32] {
+        &self.buckets
+    }
+
+    /// Frees every number that is in no closed bucket and isn't marked; `marked` is [`Ids::end`] long.
     pub fn sweep(&mut self, marked: &[bool]) {
-        self.index.retain(|id| marked[*id as usize]);
-        let used = marked.iter().rposition(|&marked| marked).map_or(0, |last| last + 1);
-        let before = std::mem::take(&mut self.named);
+        let buckets = &self.buckets;
+        let stays = |id: usize| marked[id] || buckets[id] > 0;
+        self.index.retain(|id| stays(*id as usize));
+        let used = (0..marked.len()).rev().find(|id| stays(*id)).map_or(0, |last| last + 1);
+        // The lowest are given first: where numbers lie close, their differences pack well.
         self.free.clear();
-        for id in (0..used).rev() {
-            if !marked[id] {
-                // The lowest are given first: where numbers lie close, their differences pack well.
-                self.free.push(id as u32);
-            }
-        }
-        let kept = || before.spans.iter().zip(marked).take(used);
-        let bytes = kept().filter(|(_, marked)| **marked).map(|(span, _)| span.len as usize).sum();
-        let mut named = Named { spans: Vec::with_capacity(used + used / 4), text: Vec::with_capacity(bytes) };
-        for (span, &marked) in kept() {
+        self.free.extend((0..used).rev().filter(|id| !stays(*id)).map(|id| id as u32));
+        let before = std::mem::take(&mut self.named);
+        let bytes: usize = (0..used).filter(|id| stays(*id)).map(|id| before.spans[id].len as usize).sum();
+        // As many keys are likely to come as have gone; more room than that is given back.
+        let room = |used: usize, before: usize| before.min(2 * used);
+        let mut named = Named {
+            spans: Vec::with_capacity(room(used, before.spans.len())),
+            text: Vec::with_capacity(room(bytes, before.text.len())),
+        };
+        for (id, span) in before.spans[..used].iter().enumerate() {
             let start = named.text.len();
-            if marked {
+            if stays(id) {
                 named.text.extend_from_slice(&before.text[span.start..][..span.len as usize]);
             }
             named.spans.push(Span { start, ..*span });
         }
-        self.free.shrink_to(2 * self.free.len());
         self.named = Arc::new(named);
+        self.buckets.truncate(used);
+        self.buckets.shrink_to(2 * used);
+        self.free.shrink_to(2 * self.free.len());
         let spans = &self.named.spans;
-        self.index.shrink_to(self.index.len(), |id| spread(spans[*id as usize].tag));
+        if self.index.capacity() > 4 * self.index.len() {
+            self.index.shrink_to(2 * self.index.len(), |id| spread(spans[*id as usize].tag));
+        }
+    }
+
+    /// Bytes that are in use: of memory, less the room for keys to come.
+    pub fn bytes_in_use(&self) -> usize {
+        let of_index = self.index.allocation_size() * self.index.len() / self.index.capacity().max(1);
+        of_index + self.end() * (size_of::<Span>() + 4) + self.named.text.len() + self.free.len() * 4
     }
 
     /// Bytes of memory.
@@ -133,7 +179,7 @@ impl Ids {
         self.index.allocation_size()
             + self.named.spans.capacity() * size_of::<Span>()
             + self.named.text.capacity()
-            + self.free.capacity() * 4
+            + (self.free.capacity() + self.buckets.capacity()) * 4
     }
 }
 

@@ -157,11 +157,13 @@ impl Levels {
                 let closed = &mut self.kept.rings[level as usize].closed;
                 debug_assert!(closed.back().is_none_or(|(last, _)| *last < start), "what is late is later than closed");
                 closed.push_back((start, bucket));
+                self.ids.hold(&summary.rows);
             }
             let kept = kept_from(level, self.now);
             let closed = &mut self.kept.rings[level as usize].closed;
-            while closed.front().is_some_and(|(start, _)| *start < kept) {
-                closed.pop_front();
+            while let Some((_, bucket)) = closed.pop_front_if(|(start, _)| *start < kept) {
+                bucket.unpack(&mut self.room.late);
+                self.ids.release(&self.room.late.rows);
             }
         }
         if self.ids.len() > 2 * self.swept.max(SWEEP_MIN) {
@@ -229,9 +231,11 @@ impl Levels {
         late.clear();
         if made {
             closed[at].1.unpack(late);
+            self.ids.release(&late.rows);
         }
         self.cuts.open_rows += late.merge(more, self.cutter.keep, &mut self.cutter) as u64;
         let bucket = Bucket::pack(late, packed);
+        self.ids.hold(&late.rows);
         if made {
             closed[at].1 = bucket;
         } else {
@@ -258,20 +262,24 @@ impl Levels {
 
     /// Frees the numbers of keys that no bucket has.
     pub(super) fn sweep(&mut self) {
+        debug_assert_eq!(self.ids.buckets(), self.buckets(), "numbers know in how many buckets they are");
         let mut marked = vec![false; self.ids.end()];
-        let scratch = &mut self.room.summary;
         let mut mark = |summary: &Summary| summary.rows.iter().for_each(|row| marked[row.id as usize] = true);
-        for ring in &self.kept.rings {
-            ring.open.iter().for_each(|(_, open)| mark(open));
-            for (_, bucket) in &ring.closed {
-                bucket.unpack(scratch);
-                mark(scratch);
-            }
-        }
+        self.kept.rings.iter().flat_map(|ring| &ring.open).for_each(|(_, open)| mark(open));
         mark(&self.kept.since_start);
         self.workers.iter().flatten().for_each(|id| marked[*id as usize] = true);
         self.ids.sweep(&marked);
         self.swept = self.ids.len();
+    }
+
+    /// In how many closed buckets each number is, counted anew.
+    fn buckets(&self) -> Vec<u32> {
+        let (mut buckets, mut scratch) = (vec![0; self.ids.end()], Summary::default());
+        for (_, bucket) in self.kept.rings.iter().flat_map(|ring| &ring.closed) {
+            bucket.unpack(&mut scratch);
+            scratch.rows.iter().for_each(|row| buckets[row.id as usize] += 1);
+        }
+        buckets
     }
 
     /// What was given up so far.
@@ -286,13 +294,13 @@ impl Levels {
 
     /// Bytes of memory.
     pub fn bytes(&self) -> usize {
-        self.open_bytes() + self.closed_bytes()
+        self.open_bytes() + self.closed_bytes() + self.ids.bytes() - self.ids.bytes_in_use()
     }
 
-    /// Bytes of closed buckets and of the names, which the water level rules.
+    /// Bytes of closed buckets and of the names in use, which the water level rules.
     pub fn closed_bytes(&self) -> usize {
         let closed = self.kept.rings.iter().flat_map(|ring| &ring.closed);
-        closed.map(|(_, bucket)| bucket.bytes()).sum::<usize>() + self.ids.bytes()
+        closed.map(|(_, bucket)| bucket.bytes()).sum::<usize>() + self.ids.bytes_in_use()
     }
 
     /// Bytes of open tables, which k rules, and of the room to work in.
