@@ -1,5 +1,7 @@
 //! A worker's tables of large dimensions: the rows of a transaction in each, and how they share slots and room.
 
+use std::hint::black_box;
+
 use super::Dimension;
 use super::batch::{Keys, Pending};
 use super::caps::{Caps, KEY_MAX};
@@ -10,9 +12,9 @@ use super::paired::{Paired, Room};
 use super::part::Part;
 use super::slot_numbers::SlotNumbers;
 use super::slotted::Slotted;
-use super::table::{REFUSED, Seed, cut};
+use super::table::{Aliases, REFUSED, Seed, cut};
 use super::windowed::{Scales, Slot};
-use crate::wire::host;
+use crate::wire::{host, url};
 
 /// Dimensions that have keys of their own: the first of [`Dimension::LARGE`].
 pub const KEYED: usize = 8;
@@ -64,8 +66,28 @@ const NO_STATUS: u32 = u32::MAX - 1;
 /// Tables that entries aren't counted in one by one: see [`LargeTables::merge`] and [`LargeTables::settle`].
 const COUNTED_OTHERWISE: [usize; 3] = [Dimension::Format as usize, Dimension::Host as usize, Dimension::Site as usize];
 
-/// Dimensions whose keys are looked up a batch at a time: those that have the most.
-const STAGED: [Dimension; 2] = [Dimension::Client, Dimension::Url];
+/// Authorities whose meaning is remembered.
+const ALIASES: usize = 16 * 1024;
+
+/// Where the host of an authority is counted: rows of the host and of the site table.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    /// The host's.
+    pub host: u32,
+    /// The site's.
+    pub site: u32,
+}
+
+/// Rows that follow from the row of a URL.
+#[derive(Clone, Copy, Debug)]
+struct OfUrl {
+    place: Place,
+    extension: u32,
+}
+
+impl OfUrl {
+    const UNKNOWN: Self = Self { place: Place { host: REFUSED, site: REFUSED }, extension: REFUSED };
+}
 
 /// All large tables of a worker.
 #[derive(Debug)]
@@ -77,12 +99,17 @@ pub struct LargeTables {
     /// How many of each are in use.
     used: (usize, usize),
     slots: SlotNumbers,
+    /// What authorities are.
+    places: Aliases<Place>,
+    /// By row of the URL, as far as that was asked.
+    of_urls: Vec<OfUrl>,
     knife: Knife,
-    /// Keys of the batch at hand, by [`STAGED`].
-    staged: [Keys; STAGED.len()],
+    /// Clients and URLs of the batch at hand: the dimensions that have the most keys.
+    staged: [Keys; 2],
     found: Vec<u32>,
     numbers: Vec<u32>,
     room: Room,
+    scratch: Vec<u8>,
 }
 
 impl LargeTables {
@@ -95,11 +122,14 @@ impl LargeTables {
             hosts: Paired::new(seed.clone(), cap(Dimension::Host as usize)),
             used: (KEYED, PAIRED),
             slots: SlotNumbers::default(),
+            places: Aliases::new(seed.clone(), ALIASES.min(cap(Dimension::Host as usize))),
+            of_urls: Vec::new(),
             knife: Knife::default(),
             staged: Default::default(),
             found: Vec::new(),
             numbers: Vec::new(),
             room: Room::default(),
+            scratch: Vec::new(),
         }
     }
 
@@ -125,6 +155,23 @@ impl LargeTables {
         self.keyed[dimension as usize].key(row)
     }
 
+    /// Host and site of an authority.
+    #[inline]
+    pub fn place(&mut self, authority: &[u8]) -> Place {
+        let Self { keyed, places, scratch, .. } = self;
+        place(keyed, places, scratch, authority)
+    }
+
+    /// True if host, site and extension of an entry with that URL, whose key is as long, follow from it alone; its transaction needs no
+    /// rows of them before [`LargeTables::look_up`].
+    #[inline]
+    pub fn says_all(url: &[u8], key: &[u8], method: &[u8]) -> bool {
+        let rest = url.strip_prefix(b"http://").or_else(|| url.strip_prefix(b"https://"));
+        // One that is as long is the same. Without an authority the server would be asked.
+        let has_authority = rest.is_some_and(|rest| rest.len() > 1 && rest[0] != b'/');
+        has_authority && key.len() == url.len() && key.len() <= KEY_MAX && !matches!(method, b"POST" | b"CONNECT")
+    }
+
     /// Keeps the client of the transaction with that number in the batch for [`LargeTables::look_up`].
     #[inline]
     pub fn stage_client(&mut self, of: usize, key: &[u8]) {
@@ -148,18 +195,42 @@ impl LargeTables {
         self.stage_url(of, &cut(key))
     }
 
-    /// Finds the rows of all keys of the batch. Calls `client` with each transaction that has one, and the client's hash.
+    /// Finds the rows of all keys of the batch, and those that follow from them where a transaction has none. Calls `client` with each
+    /// transaction that has one, and the client's hash.
     pub fn look_up(&mut self, batch: &mut [Pending], mut client: impl FnMut(&Pending, u64)) {
-        for (keys, dimension) in self.staged.iter_mut().zip(STAGED) {
-            self.keyed[dimension as usize].rows(keys, &mut self.found);
-            for ((&of, &row), &hash) in keys.of().iter().zip(&self.found).zip(keys.hashes()) {
-                let Some(pending) = batch.get_mut(of as usize) else { continue };
-                pending.rows.keyed[dimension as usize] = row;
-                if dimension == Dimension::Client {
-                    client(pending, hash);
-                }
+        let Self { keyed, staged: [clients, urls], found, .. } = self;
+        keyed[Dimension::Client as usize].rows(clients, found);
+        for ((&of, &row), &hash) in clients.of().iter().zip(&*found).zip(clients.hashes()) {
+            let Some(pending) = batch.get_mut(of as usize) else { continue };
+            pending.rows.keyed[Dimension::Client as usize] = row;
+            client(pending, hash);
+        }
+        clients.clear();
+        keyed[Dimension::Url as usize].rows(urls, found);
+        self.follow(batch);
+        self.staged[1].clear();
+    }
+
+    /// Sets the rows of the batch's URLs, which are found, and what follows from them.
+    fn follow(&mut self, batch: &mut [Pending]) {
+        let Self { keyed, staged: [_, urls], found, of_urls, places, scratch, .. } = self;
+        of_urls.resize(keyed[Dimension::Url as usize].len(), OfUrl::UNKNOWN);
+        let touched = found.iter().fold(0, |all, row| all ^ of_urls[*row as usize].extension);
+        black_box(touched);
+        for ((&of, &row), (key, _)) in urls.of().iter().zip(&*found).zip(urls.iter()) {
+            let Some(Pending { rows, .. }) = batch.get_mut(of as usize) else { continue };
+            rows.keyed[Dimension::Url as usize] = row;
+            if rows.keyed[Dimension::Host as usize] != REFUSED {
+                continue;
             }
-            keys.clear();
+            let known = &mut of_urls[row as usize];
+            if known.extension == REFUSED {
+                known.place = place(keyed, places, scratch, host::authority(key));
+                known.extension = keyed[Dimension::Extension as usize].row(url::extension(key, &[], &mut [0; 8]));
+            }
+            rows.keyed[Dimension::Host as usize] = known.place.host;
+            rows.keyed[Dimension::Site as usize] = known.place.site;
+            rows.keyed[Dimension::Extension as usize] = known.extension;
         }
     }
 
@@ -246,6 +317,8 @@ impl LargeTables {
         self.knife.scales = Scales::of(total);
         let knife = &mut self.knife;
         // Only those that are full: the others, and the rows that are known of them, stay as they are.
+        self.places.clear();
+        self.of_urls.clear();
         let maps: Vec<Option<Vec<u32>>> =
             self.keyed.iter_mut().map(|table| table.is_full().then(|| table.cut(knife))).collect();
         let map = |dimension: Dimension| maps.get(dimension as usize).and_then(Option::as_deref);
@@ -277,7 +350,19 @@ impl LargeTables {
         self.keyed.iter().map(Slotted::bytes).sum::<usize>()
             + self.paired.iter().map(Paired::bytes).sum::<usize>()
             + self.hosts.bytes()
+            + self.places.bytes()
+            + self.of_urls.capacity() * size_of::<OfUrl>()
     }
+}
+
+/// Host and site of an authority, whose rows are made if they are new.
+#[inline]
+fn place(keyed: &mut [Slotted; KEYED], places: &mut Aliases<Place>, scratch: &mut Vec<u8>, authority: &[u8]) -> Place {
+    places.get(authority, || {
+        host::host_into(authority, scratch);
+        let host = keyed[Dimension::Host as usize].row(scratch);
+        Place { host, site: keyed[Dimension::Site as usize].row(host::site(scratch)) }
+    })
 }
 
 const _: () = {

@@ -13,7 +13,7 @@ use super::classify::{increment, is_icp, is_odd};
 use super::combined::{Combination, Combined};
 use super::counts::{Counts, Entries, Increment};
 use super::filter;
-use super::large::{LargeTables, Rows};
+use super::large::{LargeTables, Place, Rows};
 use super::link::Wanted;
 use super::live::LiveFilters;
 use super::logs::Log;
@@ -24,24 +24,16 @@ use super::quality::{Examples, Received};
 use super::records::Taker;
 use super::rejected::{Amount, Cause, Rejected};
 use super::reuse::Sampler;
-use super::rules::Rules;
+use super::rules::{HostFrom, Rules};
 use super::slots::Slots;
 use super::standing::Standings;
 use super::table::{Aliases, Coded, Keyed, REFUSED, Seed};
 use super::windowed::Slot;
-use crate::wire::host;
 use crate::wire::plan::{Fields, Has, Number, Text};
 use crate::wire::url;
 
-/// Texts whose meaning is remembered: authorities, and content types.
+/// Content types whose meaning is remembered.
 const ALIASES: usize = 16 * 1024;
-
-/// Where the host of an authority is counted: rows of the host and of the site table.
-#[derive(Clone, Copy, Debug)]
-struct Place {
-    host: u32,
-    site: u32,
-}
 
 /// Which statistics are kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -82,14 +74,11 @@ pub struct Shard {
     is_timed: bool,
     sampler: Sampler,
     taker: Taker,
-    /// The site of the entry at hand.
-    site: u32,
     /// What the current segment has had in the current slot.
     sum: Counts,
     /// What came of the node at hand since the last arrival, and what was odd in it.
     received: Received,
     examples: Examples,
-    places: Aliases<Place>,
     type_rows: Aliases<u32>,
     scratch: Vec<u8>,
     batch: Vec<Pending>,
@@ -128,11 +117,9 @@ impl Shard {
             is_timed: true,
             sampler: Sampler::new(caps.sampled_urls),
             taker: Taker::new(worker, seed.hash_one(worker)),
-            site: REFUSED,
             sum: Counts::default(),
             received: Received::default(),
             examples: Examples::default(),
-            places: Aliases::new(seed.clone(), ALIASES.min(cap(Dimension::Host))),
             type_rows: Aliases::new(seed.clone(), ALIASES.min(cap(Dimension::Type))),
             scratch: Vec::new(),
             batch: Vec::with_capacity(BATCH),
@@ -320,36 +307,48 @@ impl Shard {
         }
         let mut rows = Rows { node, slot: self.large.slot(), ..Rows::NONE };
         rows.status = combination.status.and_then(|code| u32::try_from(code).ok()).unwrap_or(REFUSED);
-        let Place { host, site } = self.place(has, fields);
-        rows.keyed[Dimension::Host as usize] = host;
-        rows.keyed[Dimension::Site as usize] = site;
-        self.site = site;
         if has.has_client() {
             let address = fields.client().map(|address| self.rules.mask.map_or(*address, |mask| mask.of(*address)));
             let key = address.as_ref().map_or(&[][..], |address| &address[..]);
             self.large.stage_client(self.batch.len(), key);
         }
-        if self.is_timed {
-            self.look_up_more(has, fields, time, &increment, &mut rows);
+        let follows = self.is_timed && self.look_up_more(has, fields, time, &increment, &mut rows);
+        if !follows {
+            let Place { host, site } = self.large.place(matcher::authority(&self.rules, has, fields));
+            rows.keyed[Dimension::Host as usize] = host;
+            rows.keyed[Dimension::Site as usize] = site;
         }
         self.batch.push(Pending { increment, rows, combination: number, slot: self.slots.current() });
     }
 
-    /// Finds the rows of what is not kept with `--statistics base`.
+    /// Finds the rows of what is not kept with `--statistics base`. True if host and site follow from the URL, once it is looked up.
     #[inline]
-    fn look_up_more(&mut self, has: Has, fields: &Fields<'_>, time: u64, increment: &Increment, rows: &mut Rows) {
+    fn look_up_more(
+        &mut self,
+        has: Has,
+        fields: &Fields<'_>,
+        time: u64,
+        increment: &Increment,
+        rows: &mut Rows,
+    ) -> bool {
         let Self { large, recent: [users, servers, extensions], .. } = self;
         let row_of =
             |large: &mut LargeTables, dimension, key: &[u8]| large.row(dimension, if key == b"-" { &[] } else { key });
+        let mut follows = false;
         if has.has_text(Text::Url) {
-            let key = url::key(fields.text(Text::Url), &mut self.scratch);
+            let url = fields.text(Text::Url);
+            let key = url::key(url, &mut self.scratch);
             let hash = large.stage_url(self.batch.len(), if key == b"-" { &[] } else { key });
             self.sampler.see(has, fields, hash, time, increment);
             let method = if has.has_text(Text::Method) { fields.text(Text::Method) } else { &[] };
-            let mut lower = [0; 8];
-            let extension = url::extension(fields.text(Text::Url), method, &mut lower);
-            rows.keyed[Dimension::Extension as usize] =
-                extensions.row(extension, || large.row(Dimension::Extension, extension));
+            let is_asked_for = self.rules.host_from == HostFrom::Client && has.has_text(Text::Host);
+            follows = !is_asked_for && LargeTables::says_all(url, key, method);
+            if !follows {
+                let mut lower = [0; 8];
+                let extension = url::extension(url, method, &mut lower);
+                rows.keyed[Dimension::Extension as usize] =
+                    extensions.row(extension, || large.row(Dimension::Extension, extension));
+            }
         }
         if has.has_text(Text::User) {
             let key = fields.text(Text::User);
@@ -359,6 +358,7 @@ impl Shard {
             let key = fields.text(Text::Server);
             rows.keyed[Dimension::Server as usize] = servers.row(key, || row_of(large, Dimension::Server, key));
         }
+        follows
     }
 
     /// Finds the rows of the batch's clients and URLs, and counts its transactions, table by table.
@@ -384,11 +384,8 @@ impl Shard {
         for (dimension, map) in self.large.cut(&self.total) {
             self.cells.renumber(dimension, &map);
         }
-        self.places.clear();
         self.recent.iter_mut().for_each(Recent::clear);
         self.slots.forget_clients();
-        // Its row may be another site's now.
-        self.site = REFUSED;
     }
 
     /// A combination that is not kept.
@@ -441,17 +438,6 @@ impl Shard {
             self.last_method = (u64::from_ne_bytes(word), row);
         }
         row
-    }
-
-    /// Host and site: of the URL, without one of the server, without either *none*; or of what the client asked for.
-    #[inline]
-    fn place(&mut self, has: Has, fields: &Fields<'_>) -> Place {
-        let authority = matcher::authority(&self.rules, has, fields);
-        let (large, scratch) = (&mut self.large, &mut self.scratch);
-        self.places.get(authority, || {
-            host::host_into(authority, scratch);
-            Place { host: large.row(Dimension::Host, scratch), site: large.row(Dimension::Site, host::site(scratch)) }
-        })
     }
 
     /// Were there so many slots since the last part that further ones may soon have no room? A reader of files can hand over first.
@@ -524,7 +510,6 @@ impl Shard {
             + self.cells.bytes()
             + self.sampler.bytes()
             + self.taker.bytes()
-            + self.places.bytes()
             + self.type_rows.bytes()
     }
 }

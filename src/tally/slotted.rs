@@ -276,6 +276,11 @@ impl Slotted {
         self.rows.hand_over(part);
     }
 
+    /// How many rows there are.
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+
     /// The key of a row; empty if there is none.
     pub fn key(&self, row: u32) -> &[u8] {
         if (row as usize) < self.keys.len() { self.keys.at(row as usize) } else { &[] }

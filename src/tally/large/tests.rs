@@ -34,14 +34,30 @@ fn host_of(host: u8) -> String {
     format!("www{}.site-{}.example", host % 3, host / 2)
 }
 
+fn extension_of(url: u16) -> &'static [u8] {
+    [&b"jpg"[..], b"css", b""][usize::from(url % 3)]
+}
+
+fn url_of(entry: &Entry) -> Vec<u8> {
+    let end = [".JPG", ".css", ""][usize::from(entry.url % 3)];
+    format!("http://{}/{}{end}", host_of(entry.host), entry.url).into_bytes()
+}
+
 fn increment(entry: &Entry) -> Increment {
     let band = if entry.bytes.is_multiple_of(7) { Band::Error } else { Band::Miss };
     Increment { band, bytes: entry.bytes, origin_bytes: entry.bytes / 2, timed: 1, time_ms: entry.bytes % 50 }
 }
 
 /// Dimensions that are looked at, and an entry's key in each; `None` if it has none.
-const LOOKED_AT: [Dimension; 6] =
-    [Dimension::Client, Dimension::Host, Dimension::Site, Dimension::Url, Dimension::ClientSite, Dimension::SiteStatus];
+const LOOKED_AT: [Dimension; 7] = [
+    Dimension::Client,
+    Dimension::Host,
+    Dimension::Site,
+    Dimension::Url,
+    Dimension::Extension,
+    Dimension::ClientSite,
+    Dimension::SiteStatus,
+];
 
 fn key_of(entry: &Entry, dimension: Dimension) -> Option<Vec<u8>> {
     let host = host_of(entry.host).into_bytes();
@@ -50,7 +66,8 @@ fn key_of(entry: &Entry, dimension: Dimension) -> Option<Vec<u8>> {
         Dimension::Client => vec![entry.client; 16],
         Dimension::Host => host,
         Dimension::Site => site,
-        Dimension::Url => format!("http://example/{}", entry.url).into_bytes(),
+        Dimension::Url => url_of(entry),
+        Dimension::Extension => extension_of(entry.url).to_vec(),
         Dimension::ClientSite => [vec![entry.client; 16], site].concat(),
         _ => [site, u32::from(entry.status?).to_le_bytes().to_vec()].concat(),
     })
@@ -82,10 +99,15 @@ impl Worker {
         let host = host_of(entry.host);
         let mut rows = Rows { slot: tables.slot(), node: 0, ..Rows::NONE };
         rows.status = entry.status.map_or(REFUSED, u32::from);
-        rows.keyed[Dimension::Host as usize] = tables.row(Dimension::Host, host.as_bytes());
-        rows.keyed[Dimension::Site as usize] = tables.row(Dimension::Site, host::site(host.as_bytes()));
+        // Of half of them, these follow from the URL.
+        if entry.bytes % 2 == 0 {
+            let Place { host, site } = tables.place(host.as_bytes());
+            rows.keyed[Dimension::Host as usize] = host;
+            rows.keyed[Dimension::Site as usize] = site;
+            rows.keyed[Dimension::Extension as usize] = tables.row(Dimension::Extension, extension_of(entry.url));
+        }
         tables.stage_client(self.batch.len(), &[entry.client; 16]);
-        tables.stage_url(self.batch.len(), format!("http://example/{}", entry.url).as_bytes());
+        tables.stage_url(self.batch.len(), &url_of(entry));
         self.total.record(&increment(entry));
         self.batch.push(Pending { increment: increment(entry), rows, combination: None, slot: 0 });
         if self.batch.len() == BATCH {
@@ -191,6 +213,34 @@ proptest! {
                 }
                 check(large, &part.large_slots, |delta| worker.name(dimension, delta), truth)?;
             }
+        }
+    }
+}
+
+#[test]
+fn rows_follow_from_a_url_that_says_all() {
+    for (url, method, expected) in [
+        ("http://a.example/b.jpg", "GET", true),
+        ("https://a.example", "HEAD", true),
+        ("http://a.example/b.jpg", "POST", false),
+        ("http://a.example/b.jpg", "CONNECT", false),
+        ("http://a.example/b.jpg?c", "GET", false),
+        ("http://a.example/b;c", "GET", false),
+        ("http:///b", "GET", false),
+        ("http://-", "GET", false),
+        ("a.example:443", "GET", false),
+        ("/b", "GET", false),
+        ("-", "GET", false),
+        ("", "GET", false),
+    ] {
+        let mut scratch = Vec::new();
+        let key = url::key(url.as_bytes(), &mut scratch);
+        assert_eq!(LargeTables::says_all(url.as_bytes(), key, method.as_bytes()), expected, "{url}");
+        if expected {
+            assert!(!host::authority(key).is_empty());
+            let [of_key, of_url] = [(key, &b""[..]), (url.as_bytes(), method.as_bytes())]
+                .map(|(url, method)| url::extension(url, method, &mut [0; 8]).to_vec());
+            assert_eq!(of_key, of_url);
         }
     }
 }

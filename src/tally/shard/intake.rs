@@ -64,7 +64,8 @@ impl Shard {
                     if wanted(plan.has(), &fields, time) {
                         self.transaction(plan.has(), &fields, time, node, &mut counted.entries);
                         if self.taker.wants() {
-                            let site = self.large.key(Dimension::Site, self.site);
+                            let place = self.large.place(matcher::authority(&self.rules, plan.has(), &fields));
+                            let site = self.large.key(Dimension::Site, place.site);
                             self.taker.take(segment, &entry, node, site);
                         }
                     }
