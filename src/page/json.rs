@@ -125,7 +125,8 @@ struct Row {
 impl Row {
     fn of(table: &Table, row: u32, rank_before: Option<Option<u64>>, profiles: Option<&profile::Kept>) -> Self {
         let (raw, covered) = (table.raw_key(row), &table.covered);
-        let profiled = Profiled::of_row(profiles, table.dimension, raw, covered.period, covered.seconds);
+        let of = (table.rows[row as usize].all_requests(), covered.seconds);
+        let profiled = Profiled::of_row(profiles, table.dimension, raw, covered.period, of);
         Self { key: Some(Key::new(table.dimension, raw)), numbers: Numbers::of(table, row), rank_before, profiled }
     }
 

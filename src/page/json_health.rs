@@ -77,10 +77,10 @@ impl Contacts {
 }
 
 impl Health {
-    fn of(profile: &Profile, now: &Contacts, usual: Option<&Contacts>, of_seconds: f64) -> Self {
+    fn of(profile: &Profile, now: &Contacts, usual: Option<&Contacts>, (requests, of_seconds): (u64, f64)) -> Self {
         Self {
             contacts: now.count,
-            contacts_per_second: now.count as f64 / of_seconds,
+            contacts_per_second: json_profile::per_second(now.count, profile, requests, of_seconds),
             miss_p50_ms: now.miss_ms.map(|[p50, _]| p50),
             miss_p95_ms: now.miss_ms.map(|[_, p95]| p95),
             connect_failures: profile.of(Outcome::Connect),
@@ -144,7 +144,9 @@ pub fn origins(table: &Table, hour: &Table, profiles: Option<&Kept>, limit: usiz
             mean_ms: mean,
             usual_error_share: usual_share,
             usual_mean_ms: usual_mean,
-            health: told.map(|(now, past, profile)| Health::of(&profile, &now, past.as_ref(), table.covered.seconds)),
+            health: told.map(|(now, past, profile)| {
+                Health::of(&profile, &now, past.as_ref(), (counts.all_requests(), table.covered.seconds))
+            }),
             numbers: Numbers::of(table, row),
         }
     });
@@ -361,6 +363,19 @@ mod tests {
         }
         let always = of(&[cell(Outcome::Missed, true, 300, 100)]);
         assert_eq!((always.state(Some(&always)), always.state(None)), ("good", "failing"));
+    }
+
+    #[test]
+    fn rates_of_a_profile_are_those_of_all_requests() {
+        let cells = [(Outcome::Fresh, 900), (Outcome::Missed, 100)];
+        let cells =
+            cells.map(|(outcome, requests)| (what(outcome, false, coarse::UNTIMED), Sum { requests, bytes: 0 }));
+        let profile = Profile::new(0, cells.into_iter());
+        let rate = |of_row| Health::of(&profile, &Contacts::of(&profile), None, (of_row, 10.0)).contacts_per_second;
+        // All of them; four times as many; fewer, of a row that lost some.
+        assert_eq!([1000, 4000, 800].map(rate), [10.0, 40.0, 10.0]);
+        let nothing = Profile::new(0, std::iter::empty());
+        assert_eq!(Health::of(&nothing, &Contacts::of(&nothing), None, (50, 10.0)).contacts_per_second, 0.0);
     }
 
     #[test]

@@ -69,6 +69,13 @@ impl Extent {
     }
 }
 
+/// So many requests of a profile by time: those of the row that it lacks are taken to be like those that it has.
+pub(super) fn per_second(count: u64, profile: &Profile, of_row: u64, of_seconds: f64) -> f64 {
+    let has = profile.requests();
+    let whole = if has > 0 { of_row.max(has) as f64 / has as f64 } else { 1.0 };
+    count as f64 * whole / of_seconds
+}
+
 /// The profile of a row in a period; `None` if its dimension has none, or it has no place.
 pub(super) fn profile(
     profiles: Option<&Kept>,
@@ -81,13 +88,13 @@ pub(super) fn profile(
 }
 
 impl Profiled {
-    /// What is shown of a row that is of so many seconds; nothing if its dimension has no profiles.
+    /// What is shown of a row of so many requests, in so many seconds; nothing if its dimension has no profiles.
     pub(super) fn of_row(
         profiles: Option<&Kept>,
         dimension: Dimension,
         key: RawKey<'_>,
         period: Period,
-        of_seconds: f64,
+        (requests, of_seconds): (u64, f64),
     ) -> Option<Self> {
         if profiles.is_none() || !has_profiles(dimension) {
             return None;
@@ -99,7 +106,10 @@ impl Profiled {
             let stale = of(Outcome::Stale);
             Told {
                 revalidation: Revalidation::of(of(Outcome::Unchanged), of(Outcome::Changed), stale),
-                stale_on_error: Stale { requests: stale, per_second: stale as f64 / of_seconds },
+                stale_on_error: Stale {
+                    requests: stale,
+                    per_second: per_second(stale, &profile, requests, of_seconds),
+                },
                 profile: Extent::of(&profile),
             }
         });
