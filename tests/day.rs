@@ -295,6 +295,8 @@ fn simulate(engine: &mut Engine) {
     let mut random = Random(7);
     let mut now = START;
     let mut step = 0_u64;
+    // Each comparison is with all that was seen: at every step they take some minutes.
+    let each = std::env::var_os("VISULATE_EACH_STEP").is_some();
     let is_near = |now: u64, moment: u64| now + 20_000 > moment && now < moment + 70_000;
     while now < START + 25 * HOUR {
         // A tick a second around midnight and the change of the clocks, else about one in half a minute.
@@ -327,10 +329,10 @@ fn simulate(engine: &mut Engine) {
             }
         }
         engine.tick(now);
-        if (is_close && every(5)) || every(25) {
+        if each || (is_close && every(5)) || every(25) {
             engine.check(&[Window::Minute, Window::TenMinutes]);
         }
-        if (is_close && every(20)) || every(100) {
+        if each || (is_close && every(20)) || every(100) {
             engine.check(&[Window::Hour, Window::Day, Window::Total]);
         }
     }
