@@ -370,11 +370,11 @@ mod tests {
         let cells = [(Outcome::Fresh, 900), (Outcome::Missed, 100)];
         let cells =
             cells.map(|(outcome, requests)| (what(outcome, false, coarse::UNTIMED), Sum { requests, bytes: 0 }));
-        let profile = Profile::new(0, cells.into_iter());
+        let profile = Profile::new(0, cells);
         let rate = |of_row| Health::of(&profile, &Contacts::of(&profile), None, (of_row, 10.0)).contacts_per_second;
         // All of them; four times as many; fewer, of a row that lost some.
         assert_eq!([1000, 4000, 800].map(rate), [10.0, 40.0, 10.0]);
-        let nothing = Profile::new(0, std::iter::empty());
+        let nothing = Profile::new(0, []);
         assert_eq!(Health::of(&nothing, &Contacts::of(&nothing), None, (50, 10.0)).contacts_per_second, 0.0);
     }
 

@@ -214,7 +214,7 @@ impl LargeTables {
     /// Sets the rows of the batch's URLs, which are found, and what follows from them.
     fn follow(&mut self, batch: &mut [Pending]) {
         let Self { keyed, staged: [_, urls], found, of_urls, places, scratch, .. } = self;
-        of_urls.resize(keyed[Dimension::Url as usize].len(), OfUrl::UNKNOWN);
+        of_urls.resize(keyed[Dimension::Url as usize].end(), OfUrl::UNKNOWN);
         let touched = found.iter().fold(0, |all, row| all ^ of_urls[*row as usize].extension);
         black_box(touched);
         for ((&of, &row), (key, _)) in urls.of().iter().zip(&*found).zip(urls.iter()) {

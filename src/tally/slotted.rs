@@ -276,8 +276,8 @@ impl Slotted {
         self.rows.hand_over(part);
     }
 
-    /// How many rows there are.
-    pub fn len(&self) -> usize {
+    /// All rows are below this.
+    pub fn end(&self) -> usize {
         self.keys.len()
     }
 

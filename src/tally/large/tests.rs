@@ -100,7 +100,7 @@ impl Worker {
         let mut rows = Rows { slot: tables.slot(), node: 0, ..Rows::NONE };
         rows.status = entry.status.map_or(REFUSED, u32::from);
         // Of half of them, these follow from the URL.
-        if entry.bytes % 2 == 0 {
+        if entry.bytes.is_multiple_of(2) {
             let Place { host, site } = tables.place(host.as_bytes());
             rows.keyed[Dimension::Host as usize] = host;
             rows.keyed[Dimension::Site as usize] = site;
