@@ -89,8 +89,9 @@ const fn share(dimension: Dimension) -> usize {
 }
 
 impl Caps {
-    /// Divides `memory` bytes: a quarter for connection buffers, three tenths for the workers' tables, two for the merger's open ones, and
-    /// a tenth for what is closed, 5.5 % for profiles, and 2 % for records. The rest is for browsers and answers under way.
+    /// Divides `memory` bytes: a quarter for connection buffers, a quarter for the workers' tables, a fifth for the merger's open ones, a
+    /// tenth for what is closed, 5.5 % for profiles, and 2 % for records. The rest is for browsers and answers under way. Workers that kept more
+    /// rows would only give the merger more to drop.
     pub fn new(memory: u64, workers: usize) -> Self {
         let memory = usize::try_from(memory).unwrap_or(usize::MAX);
         let workers = workers.max(1);
@@ -103,7 +104,7 @@ impl Caps {
             _ => (PRECISION, 1024, 8192),
         };
         Self {
-            worker_rows: rows(memory / 10 * 3 / workers, WORKER_ROW),
+            worker_rows: rows(memory / 4 / workers, WORKER_ROW),
             merger_rows: Dimension::ALL.map(|dimension| {
                 let row = if dimension.is_small() { MERGER_ROW } else { MERGER_LARGE_ROW };
                 (memory / 20 * 4 / 1000 * share(dimension) / row).clamp(ROWS_MIN, ROWS_MAX)
