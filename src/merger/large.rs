@@ -10,6 +10,7 @@ use crate::tally::derived::derive;
 use crate::tally::dimension::{Kind, join};
 use crate::tally::part::LargePart;
 use crate::tally::table::Seed;
+use crate::tally::windowed::naming::Naming;
 use crate::tally::windowed::summary::Row;
 use crate::tally::windowed::{Cuts, Kept, KeySeries, Level, Levels, Loss, Scales, Slot, shrink_to};
 use crate::tally::{Caps, Counts, Dimension, Names, Part, Period, Window, windowed};
@@ -33,9 +34,7 @@ pub struct Larges {
 #[derive(Debug, Default)]
 struct Room {
     /// Of deltas.
-    ids: Vec<u32>,
     order: Vec<u32>,
-    rows: Vec<Row>,
     /// Of a pair.
     name: Vec<u8>,
 }
@@ -74,23 +73,22 @@ impl Larges {
         if !part.full {
             return;
         }
+        let seed = &self.seed;
+        let hash = |key: &[u8]| {
+            let mut hasher = seed.build_hasher();
+            hasher.write(key);
+            hasher.finish()
+        };
         for (number, dimension) in Dimension::LARGE.into_iter().enumerate() {
             let large = &part.large[dimension as usize];
-            let Room { ids, name, .. } = &mut self.room;
-            ids.clear();
             let (before, levels) = self.levels.split_at_mut(number);
             let Some(levels) = levels.first_mut() else { continue };
             if large.restarts {
                 levels.forget(part.worker);
             }
-            let hash = |key: &[u8]| {
-                let mut hasher = self.seed.build_hasher();
-                hasher.write(key);
-                hasher.finish()
-            };
-            for key in large.keys.iter() {
-                levels.learn(part.worker, key, hash(key));
-            }
+            large.keys.iter().for_each(|key| levels.learn(part.worker, key));
+            let Room { order, name } = &mut self.room;
+            let deltas = &large.deltas;
             if let Kind::Pair([first, second]) = dimension.kind() {
                 // Their rows came in this part or before.
                 let key = |of: Dimension, row: u32| match of {
@@ -98,14 +96,17 @@ impl Larges {
                     Dimension::Node => Either::Key(node(row)),
                     _ => Either::Key(before[of as usize].key(part.worker, row)),
                 };
-                ids.extend(large.deltas.iter().map(|delta| {
+                add(levels, large, &part.large_slots, order, |naming, number| {
+                    let delta = &deltas[number as usize];
                     join([key(first, delta.row).bytes(), key(second, delta.other).bytes()], name);
-                    levels.name(name, hash(name))
-                }));
+                    naming.name(name, hash(name))
+                });
             } else {
-                ids.extend(large.deltas.iter().map(|delta| levels.id(part.worker, delta.row)));
+                add(levels, large, &part.large_slots, order, |naming, number| {
+                    naming.row(part.worker, deltas[number as usize].row, hash)
+                });
             }
-            add(levels, large, &part.large_slots, &mut self.room);
+            levels.settle(part.worker);
             levels.gave_up(large.dropped, part.crowded);
         }
     }
@@ -177,31 +178,34 @@ impl Either<'_> {
     }
 }
 
-/// Adds what a worker had in each slot of one dimension; the ids of its deltas are there.
-fn add(levels: &mut Levels, part: &LargePart, slots: &[Slot], room: &mut Room) {
-    let Room { ids, order, rows, .. } = room;
+/// Adds what a worker had in each slot of one dimension. `name` knows what a delta of that number is called; `order` is room.
+fn add(
+    levels: &mut Levels,
+    part: &LargePart,
+    slots: &[Slot],
+    order: &mut Vec<u32>,
+    mut name: impl FnMut(&mut Naming, u32) -> u32,
+) {
     order.clear();
     order.extend(0..part.deltas.len() as u32);
     // Of most parts, all but a few are of two or three slots.
     order.sort_by_key(|&number| part.deltas[number as usize].slot);
-    let error = |number: u32| {
-        let found = part.errors.binary_search_by_key(&number, |(with, _)| *with);
-        found.map_or(Loss::NONE, |at| part.errors[at].1)
-    };
     let mut rest = &order[..];
     for (number, slot) in slots.iter().enumerate() {
         let end = rest.partition_point(|&delta| part.deltas[delta as usize].slot as usize == number);
         let (of_slot, others) = rest.split_at(end);
         rest = others;
-        rows.clear();
-        rows.extend(of_slot.iter().map(|&number| Row {
-            id: ids[number as usize],
-            counts: part.counts(number),
-            error: error(number),
-        }));
+        // By rising number, as the errors are.
+        let mut errors = &part.errors[..];
+        let rows = of_slot.iter().map(move |&number| {
+            let before = errors.iter().take_while(|(with, _)| *with < number).count();
+            errors = &errors[before..];
+            let error = errors.first().filter(|(with, _)| *with == number).map_or(Loss::NONE, |(_, error)| *error);
+            Row { id: number, counts: part.counts(number), error }
+        });
         let lost = part.lost.get(number).copied().unwrap_or_default();
-        if !rows.is_empty() || lost != Lost::default() {
-            levels.add(*slot, rows, &lost.rest, &lost.absent);
+        if !of_slot.is_empty() || lost != Lost::default() {
+            levels.add(*slot, rows, &lost.rest, &lost.absent, &mut name);
         }
     }
 }
@@ -355,5 +359,58 @@ fn level(window: Window) -> Level {
         Window::TenMinutes => Level::TenMinutes,
         Window::Hour => Level::Hour,
         Window::Day => Level::Day,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tally::delta::Knife;
+    use crate::tally::slotted::Slotted;
+
+    /// A part of URLs that nobody had before, in one slot; of the deltas only the half with the most requests is left if it is `cut`.
+    fn part(first: u64, count: u64, slot: Slot, cut: bool) -> Part {
+        let mut part = Part { full: true, large_slots: vec![slot], ..Part::default() };
+        let mut table = Slotted::new(Seed::default(), if cut { count as usize } else { 4 * count as usize });
+        for n in 0..count {
+            let row = table.row(format!("http://example.com/{}", first + n).as_bytes());
+            table.merge(row, 0, &Counts { requests: [0, 0, 1 + n % 40, 0, 0], ..Counts::default() });
+        }
+        if cut {
+            table.cut(&mut Knife::default());
+        }
+        table.hand_over(&mut part.large[Dimension::Url as usize]);
+        part.large[Dimension::Url as usize].restarts = true;
+        part
+    }
+
+    #[test]
+    fn of_what_a_worker_had_cut_only_what_stands_out_is_named() {
+        let mut larges = Larges::new(&Caps::new(256 << 20, 1), 1, &Seed::default(), 0, true);
+        larges.advance(1_000, &Counts::default());
+        let part = part(0, 4_000, Slot::of(1_000, 1_000), true);
+        larges.add(&part, |_| &[]);
+        larges.tick(1, 1_000, true);
+        // Half of the keys are in the part, those with more than 20 requests: they stand out.
+        let table = larges.large(Dimension::Url).unwrap().table(Dimension::Url, Window::Minute).unwrap();
+        assert_eq!((table.rows.len(), larges.levels[Dimension::Url as usize].len()), (2_000, 2_000));
+        assert_eq!(table.total.all_requests(), (0..4_000).map(|n| 1 + n % 40).sum::<u64>());
+        // Then some that come twice, where one that is dropped may have come 40 times.
+        let mut more = part;
+        let large = &mut more.large[Dimension::Url as usize];
+        large.keys.clear();
+        large.deltas.clear();
+        let mut table = Slotted::new(Seed::default(), 100);
+        for n in 0..50 {
+            let row = table.row(format!("{n}").as_bytes());
+            table.merge(row, 0, &Counts { requests: [0, 0, if n < 10 { 30 } else { 2 }, 0, 0], ..Counts::default() });
+        }
+        let lost = std::mem::take(&mut large.lost);
+        table.hand_over(large);
+        (large.lost, large.restarts) = (lost, true);
+        larges.add(&more, |_| &[]);
+        assert_eq!(larges.levels[Dimension::Url as usize].len(), 2_010, "ten of fifty");
+        // The others have no number, but are known by their keys.
+        assert_eq!(larges.key(Dimension::Url, 0, 49), b"49");
     }
 }

@@ -7,8 +7,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::bucket::Bucket;
-use super::ids::{Ids, Named};
+use super::ids::Named;
 use super::loss::{Loss, Scales};
+use super::naming::Naming;
 use super::slot::{Level, Slot};
 use super::summary::{Cutter, Row, Summary};
 use crate::tally::Counts;
@@ -62,10 +63,8 @@ pub struct Kept {
 /// One dimension's windows.
 #[derive(Clone, Debug)]
 pub struct Levels {
-    pub(super) ids: Ids,
+    pub(super) naming: Naming,
     pub(super) kept: Kept,
-    /// By worker, the number of each of its rows.
-    workers: Vec<Vec<u32>>,
     /// The last tick. What is behind it by more than the grace is closed.
     now: u64,
     pub(super) cuts: Cuts,
@@ -86,9 +85,8 @@ impl Levels {
     /// No entries yet; counting begins at `began`. Tables keep the `keep` heaviest rows, open slots twice as many.
     pub fn new(keep: usize, began: u64, workers: usize) -> Self {
         Self {
-            ids: Ids::default(),
+            naming: Naming::new(workers),
             kept: Kept { began, oldest: began, ..Kept::default() },
-            workers: vec![Vec::new(); workers],
             now: began,
             cuts: Cuts::default(),
             cutter: Cutter::new(keep.max(KEEP_MIN)),
@@ -99,43 +97,36 @@ impl Levels {
 
     /// What is kept now, as of the last tick.
     pub fn freeze(&self) -> Kept {
-        Kept { named: self.ids.named().clone(), ..self.kept.clone() }
+        Kept { named: self.naming.ids.named().clone(), ..self.kept.clone() }
     }
 
-    /// Forgets what a worker's rows are called.
+    /// Forgets a worker's rows.
     pub fn forget(&mut self, worker: usize) {
-        self.workers[worker].clear();
+        self.naming.forget(worker);
     }
 
-    /// The next row of a worker is of that key; `hash` is the same for the same key, always.
-    pub fn learn(&mut self, worker: usize, key: &[u8], hash: u64) {
-        let id = self.ids.id(key, hash);
-        self.workers[worker].push(id);
-    }
-
-    /// The number of a key that no worker has a row for; `hash` is the same for the same key, always.
-    pub fn name(&mut self, key: &[u8], hash: u64) -> u32 {
-        self.ids.id(key, hash)
-    }
-
-    /// The number of a worker's row.
-    pub fn id(&self, worker: usize, row: u32) -> u32 {
-        self.workers[worker][row as usize]
+    /// The next row of a worker is of that key.
+    pub fn learn(&mut self, worker: usize, key: &[u8]) {
+        self.naming.learn(worker, key);
     }
 
     /// The key of a worker's row.
+    ///
+    /// # Panics
+    ///
+    /// If the worker has no such row.
     pub fn key(&self, worker: usize, row: u32) -> &[u8] {
-        self.ids.key(self.id(worker, row))
+        self.naming.key(worker, row)
     }
 
     /// How many keys have numbers.
     pub fn len(&self) -> usize {
-        self.ids.len()
+        self.naming.ids.len()
     }
 
     /// True before the first key.
     pub fn is_empty(&self) -> bool {
-        self.ids.is_empty()
+        self.naming.ids.is_empty()
     }
 
     /// By which weight rows are chosen from now on.
@@ -143,7 +134,7 @@ impl Levels {
         self.cutter.scales = scales;
     }
 
-    /// Time goes on to `now`: closes what is over, forgets what no window needs, and frees keys. Parts come after the tick; then ids
+    /// Time goes on to `now`: closes what is over, forgets what no window needs, and frees keys. Parts come after the tick; then numbers
     /// are good until the next tick, or until [`shrink_to`](super::shrink_to).
     pub fn tick(&mut self, now: u64) {
         self.now = self.now.max(now);
@@ -157,16 +148,16 @@ impl Levels {
                 let closed = &mut self.kept.rings[level as usize].closed;
                 debug_assert!(closed.back().is_none_or(|(last, _)| *last < start), "what is late is later than closed");
                 closed.push_back((start, bucket));
-                self.ids.hold(&summary.rows);
+                self.naming.ids.hold(&summary.rows);
             }
             let kept = kept_from(level, self.now);
             let closed = &mut self.kept.rings[level as usize].closed;
             while let Some((_, bucket)) = closed.pop_front_if(|(start, _)| *start < kept) {
                 bucket.unpack(&mut self.room.late);
-                self.ids.release(&self.room.late.rows);
+                self.naming.ids.release(&self.room.late.rows);
             }
         }
-        if self.ids.len() > 2 * self.swept.max(SWEEP_MIN) {
+        if self.naming.ids.len() > 2 * self.swept.max(SWEEP_MIN) {
             self.sweep();
         }
     }
@@ -180,22 +171,29 @@ impl Levels {
         level.end(start).saturating_add(GRACE) <= self.now
     }
 
-    /// Adds `rows` of one slot, each number once, in any order, and the `rest` that is in no row, of which a key has at most `absent`. Of too
-    /// many, only the heaviest stay. `rows` is left empty.
-    pub fn add(&mut self, slot: Slot, rows: &mut Vec<Row>, rest: &Counts, absent: &Loss) {
-        rows.sort_unstable_by_key(|row| row.id);
-        debug_assert!(rows.is_sorted_by(|a, b| a.id < b.id), "each number once");
+    /// Adds `rows` of one slot, each key once, in any order, and the `rest` that is in no row, of which a key has at most `absent`. Of too
+    /// many, only the heaviest stay, and only these get a number: until then, a row's id is what `name` knows it by.
+    pub fn add(
+        &mut self,
+        slot: Slot,
+        rows: impl ExactSizeIterator<Item = Row> + Clone,
+        rest: &Counts,
+        absent: &Loss,
+        mut name: impl FnMut(&mut Naming, u32) -> u32,
+    ) {
         let mut summary = std::mem::take(&mut self.room.summary);
-        std::mem::swap(&mut summary.rows, rows);
         (summary.total, summary.absent) = (*rest, *absent);
-        for row in &summary.rows {
-            summary.total.merge(&row.counts);
-        }
-        self.cuts.open_rows += summary.cut(self.cutter.keep * SLOT, &mut self.cutter) as u64;
+        self.cuts.open_rows += summary.gather(rows, self.cutter.keep * SLOT, &mut self.cutter) as u64;
+        summary.rows.iter_mut().for_each(|row| row.id = name(&mut self.naming, row.id));
+        summary.rows.sort_unstable_by_key(|row| row.id);
+        debug_assert!(summary.rows.is_sorted_by(|a, b| a.id < b.id), "each number once");
         self.add_summary(slot, &summary);
-        std::mem::swap(&mut summary.rows, rows);
-        rows.clear();
         self.room.summary = summary;
+    }
+
+    /// A worker's part is over.
+    pub fn settle(&mut self, worker: usize) {
+        self.naming.settle(worker);
     }
 
     /// Counts what a worker gave up.
@@ -231,11 +229,11 @@ impl Levels {
         late.clear();
         if made {
             closed[at].1.unpack(late);
-            self.ids.release(&late.rows);
+            self.naming.ids.release(&late.rows);
         }
         self.cuts.open_rows += late.merge(more, self.cutter.keep, &mut self.cutter) as u64;
         let bucket = Bucket::pack(late, packed);
-        self.ids.hold(&late.rows);
+        self.naming.ids.hold(&late.rows);
         if made {
             closed[at].1 = bucket;
         } else {
@@ -247,34 +245,34 @@ impl Levels {
     fn feed(&mut self, level: Level, time: u64, more: &Summary) {
         let keep = self.cutter.keep * if level == Level::Minute { SLOT } else { 1 };
         let summary = match level {
-            Level::Start => Arc::make_mut(&mut self.kept.since_start),
+            Level::Start => &mut self.kept.since_start,
             _ => {
                 let (start, open) = (level.floor(time), &mut self.kept.rings[level as usize].open);
                 let at = open.partition_point(|(other, _)| *other < start);
                 if open.get(at).is_none_or(|(other, _)| *other != start) {
                     open.insert(at, (start, Arc::default()));
                 }
-                Arc::make_mut(&mut open[at].1)
+                &mut open[at].1
             }
         };
-        self.cuts.open_rows += summary.merge(more, keep, &mut self.cutter) as u64;
+        self.cuts.open_rows += Summary::merge_shared(summary, more, keep, &mut self.cutter) as u64;
     }
 
     /// Frees the numbers of keys that no bucket has.
     pub(super) fn sweep(&mut self) {
-        debug_assert_eq!(self.ids.buckets(), self.buckets(), "numbers know in how many buckets they are");
-        let mut marked = vec![false; self.ids.end()];
+        debug_assert_eq!(self.naming.ids.buckets(), self.buckets(), "numbers know in how many buckets they are");
+        let mut marked = vec![false; self.naming.ids.end()];
         let mut mark = |summary: &Summary| summary.rows.iter().for_each(|row| marked[row.id as usize] = true);
         self.kept.rings.iter().flat_map(|ring| &ring.open).for_each(|(_, open)| mark(open));
         mark(&self.kept.since_start);
-        self.workers.iter().flatten().for_each(|id| marked[*id as usize] = true);
-        self.ids.sweep(&marked);
-        self.swept = self.ids.len();
+        self.naming.numbers().for_each(|id| marked[id as usize] = true);
+        self.naming.ids.sweep(&marked);
+        self.swept = self.naming.ids.len();
     }
 
     /// In how many closed buckets each number is, counted anew.
     fn buckets(&self) -> Vec<u32> {
-        let (mut buckets, mut scratch) = (vec![0; self.ids.end()], Summary::default());
+        let (mut buckets, mut scratch) = (vec![0; self.naming.ids.end()], Summary::default());
         for (_, bucket) in self.kept.rings.iter().flat_map(|ring| &ring.closed) {
             bucket.unpack(&mut scratch);
             scratch.rows.iter().for_each(|row| buckets[row.id as usize] += 1);
@@ -294,13 +292,13 @@ impl Levels {
 
     /// Bytes of memory.
     pub fn bytes(&self) -> usize {
-        self.open_bytes() + self.closed_bytes() + self.ids.bytes() - self.ids.bytes_in_use()
+        self.open_bytes() + self.closed_bytes() + self.naming.ids.bytes() - self.naming.ids.bytes_in_use()
     }
 
     /// Bytes of closed buckets and of the names in use, which the water level rules.
     pub fn closed_bytes(&self) -> usize {
         let closed = self.kept.rings.iter().flat_map(|ring| &ring.closed);
-        closed.map(|(_, bucket)| bucket.bytes()).sum::<usize>() + self.ids.bytes_in_use()
+        closed.map(|(_, bucket)| bucket.bytes()).sum::<usize>() + self.naming.ids.bytes_in_use()
     }
 
     /// Bytes of open tables, which k rules, and of the room to work in.
@@ -309,7 +307,7 @@ impl Levels {
         let room = &self.room;
         open.sum::<usize>()
             + self.kept.since_start.bytes()
-            + self.workers.iter().map(|rows| rows.capacity() * 4).sum::<usize>()
+            + self.naming.bytes_of_rows()
             + self.cutter.bytes()
             + room.summary.bytes()
             + room.late.bytes()

@@ -167,11 +167,23 @@ pub struct Choice {
 }
 
 impl Choice {
+    /// All stay.
+    pub const ALL: Self = Self { least: 0, ties: usize::MAX };
+
     /// Also lets go what is not worth a name, if rows that weigh `total` are cut to `keep`.
     #[must_use]
     pub fn worth_a_name(self, total: u64, keep: usize) -> Self {
-        let worth = total / (keep.max(1) as u64).saturating_mul(WORTH);
-        if worth > self.least { Self { least: worth, ties: usize::MAX } } else { self }
+        self.at_least(total / (keep.max(1) as u64).saturating_mul(WORTH))
+    }
+
+    /// Also lets go what weighs nothing.
+    #[must_use]
+    pub fn weighs_something(self) -> Self {
+        self.at_least(1)
+    }
+
+    fn at_least(self, least: u64) -> Self {
+        if least > self.least { Self { least, ties: usize::MAX } } else { self }
     }
 
     /// Whether a row of that weight stays. Ask once a row, in any order.

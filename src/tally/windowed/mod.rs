@@ -9,7 +9,7 @@
 //! |---|---|
 //! | worker, when entries are of another slot | [`Slot::of`] with the entry's time and the engine's *now*, for all dimensions |
 //! | merger, at each full tick, first | [`Levels::set_scales`] with the [`Scales`] of all traffic; [`Levels::tick`] |
-//! | merger, then | [`Levels::learn`] the keys of a worker's new rows, and [`Levels::add`] for each slot of each part |
+//! | merger, then | [`Levels::learn`] the keys of a worker's new rows, [`Levels::add`] for each slot of its part, and [`Levels::settle`] |
 //! | merger, then | [`shrink_to`] over all dimensions |
 //! | merger, last, for what is watched or asked for | [`Levels::freeze`], of which windows are made elsewhere: [`Kept::window`], [`Kept::points`] |
 //!
@@ -20,6 +20,7 @@ pub mod bucket;
 pub mod ids;
 pub mod levels;
 pub mod loss;
+pub mod naming;
 pub mod slot;
 pub mod summary;
 pub mod water;

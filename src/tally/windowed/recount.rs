@@ -105,23 +105,21 @@ impl Engine {
             if part.restarts {
                 self.levels.forget(worker);
             }
-            part.keys.iter().for_each(|key| self.levels.learn(worker, key, hash(key)));
+            part.keys.iter().for_each(|key| self.levels.learn(worker, key));
             for (number, slot) in slots.iter().enumerate() {
                 let error = |at: usize| {
                     let found = part.errors.iter().find(|(with, _)| *with as usize == at);
                     found.map_or(Loss::NONE, |(_, error)| *error)
                 };
                 let of_slot = part.deltas().enumerate().filter(|(_, (delta, _))| delta.slot as usize == number);
-                let mut rows: Vec<Row> = of_slot
-                    .map(|(at, (delta, counts))| Row {
-                        id: self.levels.id(worker, delta.row),
-                        counts,
-                        error: error(at),
-                    })
-                    .collect();
+                let rows: Vec<Row> =
+                    of_slot.map(|(at, (delta, counts))| Row { id: delta.row, counts, error: error(at) }).collect();
                 let lost = part.lost.get(number).copied().unwrap_or_default();
-                self.levels.add(*slot, &mut rows, &lost.rest, &lost.absent);
+                self.levels.add(*slot, rows.into_iter(), &lost.rest, &lost.absent, |naming, row| {
+                    naming.row(worker, row, hash)
+                });
             }
+            self.levels.settle(worker);
         }
     }
 

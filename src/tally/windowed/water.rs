@@ -78,7 +78,7 @@ impl Levels {
         let closed = self.kept.rings.iter().flat_map(|ring| &ring.closed).map(|(_, bucket)| bucket.rows());
         let open = self.kept.rings.iter().flat_map(|ring| &ring.open).map(|(_, open)| open.rows.len());
         let rows = closed.chain(open).sum::<usize>() + self.kept.since_start.rows.len();
-        self.ids.bytes_in_use() as f64 / rows.max(1) as f64
+        self.naming.ids.bytes_in_use() as f64 / rows.max(1) as f64
     }
 
     /// Cuts every closed bucket that weighs `from` or more to `to`, then frees the names; says how many rows were dropped.
@@ -90,11 +90,11 @@ impl Levels {
             if weight >= from {
                 let summary = &mut self.room.summary;
                 bucket.unpack(summary);
-                self.ids.release(&summary.rows);
+                self.naming.ids.release(&summary.rows);
                 let keep = bucket.rows() as f64 * to as f64 / weight as f64;
                 dropped += summary.cut(keep as usize, &mut self.cutter) as u64;
                 *bucket = Bucket::pack(summary, &mut self.room.packed);
-                self.ids.hold(&summary.rows);
+                self.naming.ids.hold(&summary.rows);
             }
         }
         self.cuts.closed_rows += dropped;
