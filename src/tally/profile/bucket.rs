@@ -67,6 +67,9 @@ impl Bucket {
     #[must_use]
     pub fn and(&self, other: &Self) -> Self {
         let mut packer = Packer::default();
+        // What comes in both takes less.
+        packer.bucket.keys.reserve_exact(self.keys.len() + other.keys.len());
+        packer.bucket.text.reserve_exact(self.text.len() + other.text.len());
         let (mut a, mut b) = (0, 0);
         loop {
             let order = match (self.keys.get(a), other.keys.get(b)) {

@@ -54,6 +54,8 @@ pub struct Profiles {
     lost: u64,
     dropped: u64,
     bytes: usize,
+    /// Of a part, used again: slot, number of the key, what, and how much.
+    found: Vec<(u32, u32, u16, Sum)>,
 }
 
 impl Profiles {
@@ -64,7 +66,7 @@ impl Profiles {
         let roster = Roster::new((room / LIGHT).clamp(64, 16 * 1024), started);
         let (rings, index) = (Default::default(), roster.index().clone());
         let kept = Kept { rings, since_start: Arc::default(), index, began: started, oldest: started, now: started };
-        Self { kept, roster, room, reviewed: started, lost: 0, dropped: 0, bytes: 0 }
+        Self { kept, roster, room, reviewed: started, lost: 0, dropped: 0, bytes: 0, found: Vec::new() }
     }
 
     /// Time goes on to `now`: what is over flows on, and what no window needs goes. Cells come after it.
@@ -111,8 +113,8 @@ impl Profiles {
         self.lost += lost;
         let now = self.kept.now;
         let mut raw = Vec::new();
-        // Slot, number of the key, what, and how much.
-        let mut found: Vec<(u32, u32, u16, Sum)> = Vec::new();
+        let mut found = std::mem::take(&mut self.found);
+        found.clear();
         let row_of = |cell: &Cell| (cell.place.dimension(), cell.place.slot(), cell.place.row());
         for of_row in cells.chunk_by(|a, b| row_of(a) == row_of(b)) {
             let Some(first) = of_row.first() else { continue };
@@ -138,6 +140,7 @@ impl Profiles {
             let bucket = Bucket::pack(of_slot.iter().map(|&(_, number, what, sum)| (number, what, sum)));
             self.add_bucket(*slot, &bucket);
         }
+        self.found = found;
     }
 
     fn add_bucket(&mut self, slot: Slot, bucket: &Bucket) {
@@ -230,7 +233,7 @@ impl Profiles {
 
     /// Bytes of memory.
     pub fn bytes(&self) -> usize {
-        self.bytes + self.roster.bytes()
+        self.bytes + self.roster.bytes() + self.found.capacity() * size_of::<(u32, u32, u16, Sum)>()
     }
 }
 
