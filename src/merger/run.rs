@@ -505,8 +505,13 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let (first, first_tick) = tokio::sync::oneshot::channel();
         merger.handle().command(Command::Drive { full: false, done: first }).unwrap();
-        // The merger now waits for this worker; what is sent meanwhile arrives inside its tick.
-        let request = runtime.block_on(link.tick()).unwrap();
+        // The merger waits for this worker once it asks for the first tick; what is sent meanwhile arrives inside its tick.
+        let request = loop {
+            let request = runtime.block_on(link.tick()).unwrap();
+            if request.tick > 0 {
+                break request;
+            }
+        };
         let (second, second_tick) = tokio::sync::oneshot::channel();
         merger.handle().command(Command::Drive { full: true, done: second }).unwrap();
         let answer = |link: &Link, tick| {
