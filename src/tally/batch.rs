@@ -48,8 +48,8 @@ impl Keys {
     }
 
     /// The hashes alone.
-    pub fn hashes(&self) -> &[u64] {
-        &self.hashes
+    pub fn hashes(&self) -> impl Iterator<Item = u64> {
+        self.hashes.iter().copied()
     }
 
     /// Whose keys they are: numbers in the batch.
@@ -63,6 +63,64 @@ impl Keys {
         self.ends.clear();
         self.hashes.clear();
         self.of.clear();
+    }
+}
+
+/// Clients of a batch, with their hashes, to be looked up together.
+#[derive(Clone, Debug, Default)]
+pub struct Clients(Vec<Client>);
+
+/// Client of a transaction.
+#[derive(Clone, Copy, Debug)]
+pub struct Client {
+    /// Number in the batch.
+    pub of: u32,
+    /// Of its key.
+    pub hash: u64,
+    address: Option<[u8; 16]>,
+}
+
+impl Client {
+    /// Its key: the address, or nothing where the entry has none.
+    #[inline]
+    pub fn key(&self) -> &[u8] {
+        self.address.as_ref().map_or(&[], |address| address)
+    }
+}
+
+impl Clients {
+    /// Adds the client of the transaction with that number in the batch.
+    #[inline]
+    pub fn push(&mut self, of: usize, address: Option<[u8; 16]>, hash: impl FnOnce(&[u8]) -> u64) {
+        let mut client = Client { of: of as u32, hash: 0, address };
+        client.hash = hash(client.key());
+        self.0.push(client);
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> std::slice::Iter<'_, Client> {
+        self.0.iter()
+    }
+
+    /// Forgets all.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+}
+
+/// A text of at most 8 bytes as one word: different for all that are of one length. Its halves overlap, and so nothing is put
+/// together byte by byte in memory: a word loaded from there would wait for each.
+#[inline]
+pub fn word(text: &[u8]) -> u64 {
+    let of = |start: Option<&[u8; 4]>, end: Option<&[u8; 4]>| Some((*start?, *end?));
+    if let Some((start, end)) = of(text.first_chunk(), text.last_chunk()) {
+        return u64::from(u32::from_le_bytes(start)) | u64::from(u32::from_le_bytes(end)) << 32;
+    }
+    match *text {
+        [] => 0,
+        [a] => a.into(),
+        [a, b] => u64::from(a) | u64::from(b) << 8,
+        [a, b, c, ..] => u64::from(a) | u64::from(b) << 8 | u64::from(c) << 16,
     }
 }
 
@@ -86,10 +144,8 @@ impl Recent {
     /// The row of a text, looked for if it isn't known.
     #[inline]
     pub fn row(&mut self, text: &[u8], find: impl FnOnce() -> u32) -> u32 {
-        let mut word = [0; 8];
-        let tail = &text[text.len().saturating_sub(8)..];
-        word[..tail.len()].copy_from_slice(tail);
-        let mixed = (u64::from_ne_bytes(word) ^ text.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let tail = word(&text[text.len().saturating_sub(8)..]);
+        let mixed = (tail ^ text.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let place = &mut self.0[(mixed >> 58) as usize % RECENT];
         match place.1 {
             Some(row) if place.0 == text => row,
@@ -134,6 +190,18 @@ mod tests {
                 });
                 prop_assert_eq!(&rows[row as usize], text);
             }
+        }
+    }
+
+    #[test]
+    fn short_texts_of_one_length_are_different_words() {
+        let texts = |len: u32| {
+            (0..3_u32.pow(len)).map(move |n| (0..len).map(|at| b"\0aZ"[(n / 3_u32.pow(at) % 3) as usize]).collect())
+        };
+        for len in 0..=8 {
+            let texts: Vec<Vec<u8>> = texts(len).collect();
+            let words: std::collections::HashSet<u64> = texts.iter().map(|text| word(text)).collect();
+            assert_eq!(words.len(), texts.len());
         }
     }
 

@@ -9,6 +9,12 @@ use super::table::Seed;
 /// Combinations that are kept; more come from somebody who plays, and are counted one by one.
 const COMBINATIONS_MAX: usize = 16 * 1024;
 
+/// Places of those that were asked for lately.
+const RECENT: usize = 64;
+
+/// Spreads a word over them.
+const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+
 /// One value of each small dimension that the entry has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Combination {
@@ -69,18 +75,32 @@ pub struct Combined {
     seed: Seed,
     index: HashTable<(u64, u32)>,
     words: Vec<u64>,
+    /// Those that were asked for lately; each has one place.
+    recent: [(u64, u32); RECENT],
 }
 
 impl Combined {
     /// No combination yet.
     pub fn new(seed: Seed) -> Self {
-        Self { seed, index: HashTable::new(), words: Vec::new() }
+        // No packed one has all bits.
+        Self { seed, index: HashTable::new(), words: Vec::new(), recent: [(u64::MAX, 0); RECENT] }
     }
 
     /// The number of a combination; `None` if its entries must be counted one by one.
     #[inline]
     pub fn number(&mut self, combination: &Combination) -> Option<u32> {
         let word = combination.pack()?;
+        let place = (word.wrapping_mul(SPREAD) >> 58) as usize % RECENT;
+        let (known, number) = self.recent[place];
+        if known == word {
+            return Some(number);
+        }
+        let number = self.look_up(word)?;
+        self.recent[place] = (word, number);
+        Some(number)
+    }
+
+    fn look_up(&mut self, word: u64) -> Option<u32> {
         let hash = hash(&self.seed, word);
         match self.index.find(hash, |(known, _)| *known == word) {
             Some((_, number)) => Some(*number),

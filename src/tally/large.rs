@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use super::Dimension;
-use super::batch::{Keys, Pending};
+use super::batch::{Clients, Keys, Pending};
 use super::caps::{Caps, KEY_MAX};
 use super::counts::Counts;
 use super::delta::Knife;
@@ -104,8 +104,9 @@ pub struct LargeTables {
     /// By row of the URL, as far as that was asked.
     of_urls: Vec<OfUrl>,
     knife: Knife,
-    /// Clients and URLs of the batch at hand: the dimensions that have the most keys.
-    staged: [Keys; 2],
+    /// Of the batch at hand, as are the URLs: the dimensions that have the most keys.
+    clients: Clients,
+    urls: Keys,
     found: Vec<u32>,
     numbers: Vec<u32>,
     room: Room,
@@ -125,7 +126,8 @@ impl LargeTables {
             places: Aliases::new(seed.clone(), ALIASES.min(cap(Dimension::Host as usize))),
             of_urls: Vec::new(),
             knife: Knife::default(),
-            staged: Default::default(),
+            clients: Clients::default(),
+            urls: Keys::default(),
             found: Vec::new(),
             numbers: Vec::new(),
             room: Room::default(),
@@ -174,9 +176,9 @@ impl LargeTables {
 
     /// Keeps the client of the transaction with that number in the batch for [`LargeTables::look_up`].
     #[inline]
-    pub fn stage_client(&mut self, of: usize, key: &[u8]) {
-        let hash = self.keyed[Dimension::Client as usize].hash(key);
-        self.staged[0].push(of, key, hash);
+    pub fn stage_client(&mut self, of: usize, address: Option<[u8; 16]>) {
+        let table = &self.keyed[Dimension::Client as usize];
+        self.clients.push(of, address, |key| table.hash(key));
     }
 
     /// Keeps the URL of the transaction with that number in the batch for [`LargeTables::look_up`]; gives its hash.
@@ -186,7 +188,7 @@ impl LargeTables {
             return self.stage_long_url(of, key);
         }
         let hash = self.keyed[Dimension::Url as usize].hash(key);
-        self.staged[1].push(of, key, hash);
+        self.urls.push(of, key, hash);
         hash
     }
 
@@ -198,22 +200,23 @@ impl LargeTables {
     /// Finds the rows of all keys of the batch, and those that follow from them where a transaction has none. Calls `client` with each
     /// transaction that has one, and the client's hash.
     pub fn look_up(&mut self, batch: &mut [Pending], mut client: impl FnMut(&Pending, u64)) {
-        let Self { keyed, staged: [clients, urls], found, .. } = self;
-        keyed[Dimension::Client as usize].rows(clients, found);
-        for ((&of, &row), &hash) in clients.of().iter().zip(&*found).zip(clients.hashes()) {
-            let Some(pending) = batch.get_mut(of as usize) else { continue };
+        let Self { keyed, clients, urls, found, .. } = self;
+        let hashes = clients.iter().map(|client| client.hash);
+        keyed[Dimension::Client as usize].rows(hashes, clients.iter().map(|client| (client.key(), client.hash)), found);
+        for (of, &row) in clients.iter().zip(&*found) {
+            let Some(pending) = batch.get_mut(of.of as usize) else { continue };
             pending.rows.keyed[Dimension::Client as usize] = row;
-            client(pending, hash);
+            client(pending, of.hash);
         }
         clients.clear();
-        keyed[Dimension::Url as usize].rows(urls, found);
+        keyed[Dimension::Url as usize].rows(urls.hashes(), urls.iter(), found);
         self.follow(batch);
-        self.staged[1].clear();
+        self.urls.clear();
     }
 
     /// Sets the rows of the batch's URLs, which are found, and what follows from them.
     fn follow(&mut self, batch: &mut [Pending]) {
-        let Self { keyed, staged: [_, urls], found, of_urls, places, scratch, .. } = self;
+        let Self { keyed, urls, found, of_urls, places, scratch, .. } = self;
         of_urls.resize(keyed[Dimension::Url as usize].end(), OfUrl::UNKNOWN);
         let touched = found.iter().fold(0, |all, row| all ^ of_urls[*row as usize].extension);
         black_box(touched);

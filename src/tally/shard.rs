@@ -7,7 +7,7 @@ use std::hash::BuildHasher;
 pub use intake::Counted;
 
 use super::Dimension;
-use super::batch::{BATCH, Pending, Recent};
+use super::batch::{BATCH, Pending, Recent, word};
 use super::caps::Caps;
 use super::classify::{increment, is_icp, is_odd};
 use super::combined::{Combination, Combined};
@@ -63,7 +63,7 @@ pub struct Shard {
     statuses: Coded,
     methods: Keyed,
     /// The last short method, with its length, and its row.
-    last_method: (u64, u32),
+    last_method: ((u64, usize), u32),
     types: Keyed,
     routes: Coded,
     nodes: Keyed,
@@ -106,7 +106,7 @@ impl Shard {
             results: coded(Dimension::Result),
             statuses: coded(Dimension::Status),
             methods: keyed(Dimension::Method),
-            last_method: (u64::MAX, REFUSED),
+            last_method: ((0, usize::MAX), REFUSED),
             types: keyed(Dimension::Type),
             routes: coded(Dimension::Route),
             nodes: keyed(Dimension::Node),
@@ -309,8 +309,7 @@ impl Shard {
         rows.status = combination.status.and_then(|code| u32::try_from(code).ok()).unwrap_or(REFUSED);
         if has.has_client() {
             let address = fields.client().map(|address| self.rules.mask.map_or(*address, |mask| mask.of(*address)));
-            let key = address.as_ref().map_or(&[][..], |address| &address[..]);
-            self.large.stage_client(self.batch.len(), key);
+            self.large.stage_client(self.batch.len(), address);
         }
         let follows = self.is_timed && self.look_up_more(has, fields, time, &increment, &mut rows);
         if !follows {
@@ -425,17 +424,14 @@ impl Shard {
     /// The row of a method; most entries have the one of the entry before.
     #[inline]
     fn method(&mut self, method: &[u8]) -> u32 {
-        let mut word = [0; 8];
-        if method.len() < 8 {
-            word[..method.len()].copy_from_slice(method);
-            word[7] = method.len() as u8;
-            if u64::from_ne_bytes(word) == self.last_method.0 {
-                return self.last_method.1;
-            }
+        let is_short = method.len() <= 8;
+        let known = (if is_short { word(method) } else { 0 }, method.len());
+        if is_short && known == self.last_method.0 {
+            return self.last_method.1;
         }
         let row = self.methods.row(if method == b"-" { &[] } else { method });
-        if method.len() < 8 {
-            self.last_method = (u64::from_ne_bytes(word), row);
+        if is_short {
+            self.last_method = (known, row);
         }
         row
     }

@@ -13,7 +13,6 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
 use super::Counts;
-use super::batch::Keys;
 use super::caps::{KEY_BYTES, KEY_MAX};
 use super::counts::Increment;
 use super::delta::{Deltas, Knife, make_room};
@@ -196,17 +195,23 @@ impl Slotted {
         self.keys.insert(key, hash)
     }
 
-    /// The rows of many keys, in their order, made if they are new.
-    pub fn rows(&mut self, keys: &Keys, rows: &mut Vec<u32>) {
+    /// The rows of many keys, in their order, made if they are new: of their `hashes`, and of the keys with these.
+    #[inline]
+    pub fn rows<'a>(
+        &mut self,
+        hashes: impl Iterator<Item = u64>,
+        keys: impl Iterator<Item = (&'a [u8], u64)>,
+        rows: &mut Vec<u32>,
+    ) {
         rows.clear();
-        rows.extend(keys.hashes().iter().map(|&hash| self.keys.candidate(hash)));
+        rows.extend(hashes.map(|hash| self.keys.candidate(hash)));
         // Brought near in a pass of its own: what one key loads doesn't wait for what is done with another.
         let mut touched = 0;
         for &row in &*rows {
             touched ^= self.keys.touch(row) ^ self.rows.lane(row, 0);
         }
         black_box(touched);
-        for ((key, hash), row) in keys.iter().zip(rows) {
+        for ((key, hash), row) in keys.zip(rows) {
             if !self.keys.is(*row, key) {
                 *row = self.row_of(key, hash);
             }

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::tally::Measure;
-use crate::tally::batch::BATCH;
+use crate::tally::batch::{BATCH, Keys};
 use crate::tally::counts::{Band, Increment};
 use crate::tally::delta::Delta;
 use crate::tally::paired::{Paired, Room};
@@ -137,7 +137,7 @@ proptest! {
                 keys.push(of, key, table.hash(key));
                 truth.entry((*slot, key.clone())).or_default().record(increment);
             }
-            table.rows(&keys, &mut rows);
+            table.rows(keys.hashes(), keys.iter(), &mut rows);
             table.record(rows.iter().zip(&entries).map(|(&row, (_, slot, entry))| (row, *slot, entry)), &mut Vec::new());
         }
         let mut part = LargePart::default();
