@@ -227,7 +227,8 @@ fn number(row: &Value, name: &str) -> u64 {
     row[name].as_u64().unwrap()
 }
 
-/// Holds a table in a window against what was sent. Gives how many of the true first were found.
+/// Holds a table in a window against what was sent. Gives how many of the true first were found, and how wide the bounds of its first rows
+/// are together, as a part of what they count.
 fn check(load: &Load, program: &Program, dimension: &str, window: &str, measure: &str) -> (usize, f64) {
     let question = format!("/api/v1/top?dimension={dimension}&window={window}&measure={measure}&limit=2000");
     let answer = program.json(&question);
