@@ -3,6 +3,7 @@
 
 use super::counts::Increment;
 use super::large::Rows;
+use super::table::same_bytes;
 
 /// So many at most.
 pub const BATCH: usize = 64;
@@ -132,23 +133,23 @@ const RECENT_MAX: usize = 512;
 
 /// Rows of texts that entries had lately; each text has one place, which it takes from the one before.
 #[derive(Clone, Debug)]
-pub struct Recent(Vec<(Vec<u8>, Option<u32>)>);
+pub struct Recent<V = u32>(Vec<(Vec<u8>, Option<V>)>);
 
-impl Default for Recent {
+impl<V: Copy> Default for Recent<V> {
     fn default() -> Self {
         Self(vec![(Vec::new(), None); RECENT])
     }
 }
 
-impl Recent {
+impl<V: Copy> Recent<V> {
     /// The row of a text, looked for if it isn't known.
     #[inline]
-    pub fn row(&mut self, text: &[u8], find: impl FnOnce() -> u32) -> u32 {
+    pub fn row(&mut self, text: &[u8], find: impl FnOnce() -> V) -> V {
         let tail = word(&text[text.len().saturating_sub(8)..]);
         let mixed = (tail ^ text.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let place = &mut self.0[(mixed >> 58) as usize % RECENT];
         match place.1 {
-            Some(row) if place.0 == text => row,
+            Some(row) if same_bytes(&place.0, text) => row,
             _ => {
                 let row = find();
                 if text.len() <= RECENT_MAX {

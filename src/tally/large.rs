@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use super::Dimension;
-use super::batch::{Clients, Keys, Pending};
+use super::batch::{Clients, Keys, Pending, Recent};
 use super::caps::{Caps, KEY_MAX};
 use super::counts::Counts;
 use super::delta::Knife;
@@ -99,8 +99,9 @@ pub struct LargeTables {
     /// How many of each are in use.
     used: (usize, usize),
     slots: SlotNumbers,
-    /// What authorities are.
+    /// What authorities are; the other has those of late.
     places: Aliases<Place>,
+    recent: Recent<Place>,
     /// By row of the URL, as far as that was asked.
     of_urls: Vec<OfUrl>,
     knife: Knife,
@@ -124,6 +125,7 @@ impl LargeTables {
             used: (KEYED, PAIRED),
             slots: SlotNumbers::default(),
             places: Aliases::new(seed.clone(), ALIASES.min(cap(Dimension::Host as usize))),
+            recent: Recent::default(),
             of_urls: Vec::new(),
             knife: Knife::default(),
             clients: Clients::default(),
@@ -160,8 +162,8 @@ impl LargeTables {
     /// Host and site of an authority.
     #[inline]
     pub fn place(&mut self, authority: &[u8]) -> Place {
-        let Self { keyed, places, scratch, .. } = self;
-        place(keyed, places, scratch, authority)
+        let Self { keyed, places, scratch, recent, .. } = self;
+        recent.row(authority, || place(keyed, places, scratch, authority))
     }
 
     /// True if host, site and extension of an entry with that URL, whose key is as long, follow from it alone; its transaction needs no
@@ -321,6 +323,7 @@ impl LargeTables {
         let knife = &mut self.knife;
         // Only those that are full: the others, and the rows that are known of them, stay as they are.
         self.places.clear();
+        self.recent.clear();
         self.of_urls.clear();
         let maps: Vec<Option<Vec<u32>>> =
             self.keyed.iter_mut().map(|table| table.is_full().then(|| table.cut(knife))).collect();

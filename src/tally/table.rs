@@ -90,7 +90,7 @@ pub(super) fn hash(seed: &Seed, key: &[u8]) -> u64 {
 /// Equality of keys, which are short: words compared in place beat the call of `memcmp`, and a last word that overlaps the one before it
 /// beats single bytes.
 #[inline]
-fn same_bytes(a: &[u8], b: &[u8]) -> bool {
+pub(super) fn same_bytes(a: &[u8], b: &[u8]) -> bool {
     if a.len() != b.len() {
         return false;
     }
