@@ -205,10 +205,10 @@ impl LargeTables {
         let Self { keyed, clients, urls, found, .. } = self;
         let hashes = clients.iter().map(|client| client.hash);
         keyed[Dimension::Client as usize].rows(hashes, clients.iter().map(|client| (client.key(), client.hash)), found);
-        for (of, &row) in clients.iter().zip(&*found) {
-            let Some(pending) = batch.get_mut(of.of as usize) else { continue };
+        for (staged, &row) in clients.iter().zip(&*found) {
+            let Some(pending) = batch.get_mut(staged.of as usize) else { continue };
             pending.rows.keyed[Dimension::Client as usize] = row;
-            client(pending, of.hash);
+            client(pending, staged.hash);
         }
         clients.clear();
         keyed[Dimension::Url as usize].rows(urls.hashes(), urls.iter(), found);

@@ -71,9 +71,14 @@ pub fn text_len_ahead(bytes: &[u8], limit: usize) -> Option<usize> {
 
 #[inline]
 fn nul_in_word(word: [u8; 8]) -> Option<usize> {
-    let w = u64::from_le_bytes(word);
-    let zero = w.wrapping_sub(0x0101_0101_0101_0101) & !w & 0x8080_8080_8080_8080;
+    let zero = zero_bytes(u64::from_le_bytes(word));
     (zero != 0).then(|| zero.trailing_zeros() as usize / 8)
+}
+
+/// Marks the bytes of a word that are 0, in their highest bit: the lowest marked one is right, higher ones may be false.
+#[inline]
+pub(super) fn zero_bytes(word: u64) -> u64 {
+    word.wrapping_sub(0x0101_0101_0101_0101) & !word & 0x8080_8080_8080_8080
 }
 
 /// Bytes searched in one step.

@@ -4,6 +4,8 @@
 
 use psl::Psl;
 
+use super::bytes::zero_bytes;
+
 /// The authority of a URL, as logged: user, port, case and all. Empty if it has none (`/path`, `-`, nothing).
 ///
 /// A URL without scheme begins with its authority (CONNECT).
@@ -26,11 +28,7 @@ fn end_of_authority(rest: &[u8]) -> Option<usize> {
     let mut at = 0;
     while let Some(word) = rest.get(at..).and_then(<[u8]>::first_chunk).filter(|_| at < NEAR) {
         let word = u64::from_le_bytes(*word);
-        // The lowest marked byte of each is right, higher ones may be false.
-        let marks = |byte: u8| {
-            let zero = word ^ u64::from_ne_bytes([byte; 8]);
-            zero.wrapping_sub(0x0101_0101_0101_0101) & !zero & 0x8080_8080_8080_8080
-        };
+        let marks = |byte: u8| zero_bytes(word ^ u64::from_ne_bytes([byte; 8]));
         let marks = marks(b'/') | marks(b'?') | marks(b'#');
         if marks != 0 {
             return Some(at + marks.trailing_zeros() as usize / 8);
