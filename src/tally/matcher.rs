@@ -78,7 +78,7 @@ impl Matcher {
                 Dimension::Client | Dimension::Network if !has.has_client() => false,
                 Dimension::Client | Dimension::Network => {
                     let mask = entry.rules.mask;
-                    let address = fields.client().map(|address| mask.map_or(*address, |mask| mask.of(*address)));
+                    let address = fields.client().map(|address| mask.map_or(address, |mask| mask.of(address)));
                     is_in(*dimension, values, address.as_ref().map_or(&[], |address| &address[..]))
                 }
                 Dimension::Method => has.has_text(Text::Method) && is_wanted(fields.text(Text::Method)),

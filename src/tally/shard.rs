@@ -308,7 +308,7 @@ impl Shard {
         let mut rows = Rows { node, slot: self.large.slot(), ..Rows::NONE };
         rows.status = combination.status.and_then(|code| u32::try_from(code).ok()).unwrap_or(REFUSED);
         if has.has_client() {
-            let address = fields.client().map(|address| self.rules.mask.map_or(*address, |mask| mask.of(*address)));
+            let address = fields.client().map(|address| self.rules.mask.map_or(address, |mask| mask.of(address)));
             self.large.stage_client(self.batch.len(), address);
         }
         let follows = self.is_timed && self.look_up_more(has, fields, time, &increment, &mut rows);

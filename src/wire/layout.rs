@@ -22,11 +22,17 @@ impl Ints {
     /// The integer at `at`, if its 8 bytes are wholly inside.
     #[inline]
     pub fn at(self, bytes: &[u8], at: usize) -> Option<i64> {
-        let value = i64_at(bytes, at)?;
+        Some(self.value(*bytes.get(at..)?.first_chunk()?))
+    }
+
+    /// The integer of these bytes.
+    #[inline]
+    pub fn value(self, bytes: [u8; 8]) -> i64 {
         match self {
-            Self::Little => Some(value),
-            Self::Big => Some(value.swap_bytes()),
-            Self::Short => u32_at(bytes, at).map(|value| i64::from(value.swap_bytes())),
+            Self::Little => i64::from_le_bytes(bytes),
+            Self::Big => i64::from_be_bytes(bytes),
+            // The low half only.
+            Self::Short => i64::from_be_bytes(bytes) >> 32 & 0xffff_ffff,
         }
     }
 

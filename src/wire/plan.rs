@@ -1,15 +1,16 @@
 //! Plans: a field list compiled into the steps that read what is counted and skip the rest.
 
-use super::bytes::{align8, text_len, text_len_ahead};
+use super::bytes::{align8, nul_in_word, text_len, text_len_ahead};
 use super::fields::{self, Framing};
 use super::layout::Ints;
-use super::value::{address, address_of_number, address_of_text, ip_len, list_len, stored_len};
+use super::value::{address_of_number, address_of_text, ip_len, list_len, split_address, stored_len};
 
 /// What the statistics read of an entry, by logical field (spec/statistics.md 1). A number that the format lacks is 0, a text empty;
 /// [`Plan::has`] tells.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Fields<'a> {
-    client: Option<[u8; 16]>,
+    /// In the order of its bytes: a number stays in registers, where an array is put together in memory.
+    client: Option<u128>,
     numbers: [i64; NUMBERS.len()],
     texts: [&'a [u8]; TEXTS.len()],
 }
@@ -17,8 +18,8 @@ pub struct Fields<'a> {
 impl<'a> Fields<'a> {
     /// Client address, IPv4 as mapped; `None` for none.
     #[inline]
-    pub fn client(&self) -> Option<&[u8; 16]> {
-        self.client.as_ref()
+    pub fn client(&self) -> Option<[u8; 16]> {
+        self.client.map(u128::to_ne_bytes)
     }
 
     /// A number, in the unit of [`Number`].
@@ -110,7 +111,7 @@ impl Has {
 impl<'a> Fields<'a> {
     #[inline]
     pub(super) fn set_client(&mut self, client: Option<[u8; 16]>) {
-        self.client = client;
+        self.client = client.map(u128::from_ne_bytes);
     }
 
     #[inline]
@@ -146,7 +147,9 @@ enum Step {
     SkipOther(Framing),
     /// The scheme of the URL. Traffic Server 7.1 to 9.2 stores 8 bytes too many behind the value `UNKNOWN`.
     Scheme,
-    Number(Number, i64),
+    Number(Number),
+    /// In another unit: times this.
+    Scaled(Number, i64),
     Text(Text),
     Client,
     /// Until 2.1.4.
@@ -222,7 +225,8 @@ impl Plan {
                 Framing::Absent => {}
                 Framing::Int if client == Some(at) => plan.push(Step::ClientNumber),
                 Framing::Int => match numbers.iter().find(|(of, ..)| *of == at) {
-                    Some(&(_, number, factor)) => plan.push(Step::Number(number, factor)),
+                    Some(&(_, number, 1)) => plan.push(Step::Number(number)),
+                    Some(&(_, number, factor)) => plan.push(Step::Scaled(number, factor)),
                     None => plan.push(Step::Skip(8)),
                 },
                 Framing::Pair => plan.push(Step::Skip(16)),
@@ -252,7 +256,7 @@ impl Plan {
 
     fn push(&mut self, step: Step) {
         match step {
-            Step::Number(number, _) => self.has.0 |= Has::number(number),
+            Step::Number(number) | Step::Scaled(number, _) => self.has.0 |= Has::number(number),
             Step::Text(text) => self.has.0 |= Has::text(text),
             Step::Client | Step::ClientNumber | Step::ClientText => self.has.0 |= Has::CLIENT,
             Step::Scheme => self.has_scheme = true,
@@ -331,52 +335,64 @@ impl Plan {
         ahead: &'a [u8],
         end: usize,
     ) -> Option<usize> {
-        let mut at = 0;
+        let behind = ahead.len().checked_sub(end)?;
+        // What is not read yet. To cut it costs one check a step, where an index costs two.
+        let mut rest = ahead;
         for step in &self.steps {
             match *step {
-                Step::Skip(len) => at += len,
-                Step::Number(number, factor) => {
-                    fields.numbers[number as usize] = ints.at(ahead, at)?.saturating_mul(factor);
-                    at += 8;
+                Step::Skip(len) => rest = rest.get(len..)?,
+                Step::Number(number) => {
+                    let (value, next) = rest.split_first_chunk()?;
+                    fields.numbers[number as usize] = ints.value(*value);
+                    rest = next;
                 }
-                Step::Text(text) => {
-                    let rest = ahead.get(at..)?;
-                    let len = text_len_ahead(rest, end.saturating_sub(at))?;
-                    at += align8(len + 1);
-                    fields.texts[text as usize] = &rest[..len];
+                Step::Scaled(number, factor) => {
+                    let (value, next) = rest.split_first_chunk()?;
+                    fields.numbers[number as usize] = ints.value(*value).saturating_mul(factor);
+                    rest = next;
                 }
-                Step::SkipText => at += align8(text_len_ahead(ahead.get(at..)?, end.saturating_sub(at))? + 1),
-                Step::Client => {
-                    let rest = ahead.get(at..)?;
-                    at += ip_len(rest, ints)?;
-                    fields.client = address(rest, ints);
-                }
+                Step::Text(text) => (fields.texts[text as usize], rest) = split_text(rest, behind)?,
+                Step::SkipText => (_, rest) = split_text(rest, behind)?,
+                Step::Client => (fields.client, rest) = split_address(rest, ints)?,
                 Step::ClientNumber | Step::ClientText => {
-                    let (client, len) = old_client(*step, ahead.get(at..)?, ints)?;
-                    fields.client = client;
-                    at += len;
+                    let (client, len) = old_client(*step, rest, ints)?;
+                    fields.set_client(client);
+                    rest = rest.get(len..)?;
                 }
-                Step::Rest => at = at.max(end),
-                Step::SkipIp => at += ip_len(ahead.get(at..)?, ints)?,
+                Step::Rest => rest = &rest[rest.len().saturating_sub(behind)..],
+                Step::SkipIp => rest = rest.get(ip_len(rest, ints)?..)?,
                 Step::SkipOther(framing) => {
-                    let rest = ahead.get(at..)?;
-                    at += match framing {
+                    let len = match framing {
                         Framing::List => list_len(rest)?,
                         _ => stored_len(framing, rest, ints)?,
                     };
+                    rest = rest.get(len..)?;
                 }
                 Step::Scheme => {
-                    let rest = ahead.get(at..)?;
-                    let len = text_len_ahead(rest, end.saturating_sub(at))?;
-                    at += align8(len + 1);
-                    if LONG_UNKNOWN && &rest[..len] == b"UNKNOWN" {
-                        at += 8;
+                    let text;
+                    (text, rest) = split_text(rest, behind)?;
+                    if LONG_UNKNOWN && text == b"UNKNOWN" {
+                        rest = rest.get(8..)?;
                     }
                 }
             }
         }
-        Some(at)
+        Some(ahead.len() - rest.len())
     }
+}
+
+/// The text at the start of `rest`, which should end `behind` bytes before the end of that, and what follows its padding.
+#[inline(always)]
+fn split_text(rest: &[u8], behind: usize) -> Option<(&[u8], &[u8])> {
+    // What follows a short one doesn't wait for its length.
+    if let Some((word, next)) = rest.split_first_chunk()
+        && let Some(len) = nul_in_word(*word)
+    {
+        return Some((word.get(..len)?, next));
+    }
+    let len = text_len_ahead(rest, rest.len().saturating_sub(behind))?;
+    let (value, next) = rest.split_at_checked(align8(len + 1))?;
+    Some((value.get(..len)?, next))
 }
 
 /// The client's address as it was stored until 3.1.0, and how many bytes it takes.

@@ -76,6 +76,21 @@ pub fn address(value: &[u8], ints: Ints) -> Option<[u8; 16]> {
     }
 }
 
+/// The address in the IP value at the start of `bytes`, in the order of its bytes, and what follows it.
+#[inline(always)]
+pub fn split_address(bytes: &[u8], ints: Ints) -> Option<(Option<u128>, &[u8])> {
+    // Nearly all are of IPv4, in the family that all systems have.
+    if let Some((value, rest)) = bytes.split_first_chunk::<8>()
+        && ints.family(value) == Some(2)
+    {
+        let [.., a, b, c, d] = *value;
+        let address = u128::from(u32::from_le_bytes([a, b, c, d])) << 96 | 0xffff << 80;
+        return Some((Some(if cfg!(target_endian = "big") { address.swap_bytes() } else { address }), rest));
+    }
+    let address = address(bytes, ints).map(u128::from_ne_bytes);
+    Some((address, bytes.get(ip_len(bytes, ints)?..)?))
+}
+
 /// The address that 2.0 to 2.1.4 stored as an integer, the first of its four numbers the highest; `None` for 0 and what is none.
 pub fn address_of_number(number: i64) -> Option<[u8; 16]> {
     u32::try_from(number).ok().filter(|&number| number != 0).map(|number| mapped(number.to_be_bytes()))

@@ -151,7 +151,7 @@ impl Condition {
                 return has.has_number(Number::Status) && fields.number(Number::Status).div_euclid(100) == *class;
             }
             Test::Network(network, bits) => {
-                let address = fields.client().map(|address| u128::from(Ipv6Addr::from(*address)));
+                let address = fields.client().map(|address| u128::from(Ipv6Addr::from(address)));
                 let same = |address: u128| *bits == 0 || (address ^ network) >> (128 - bits) == 0;
                 return has.has_client() && address.is_some_and(same);
             }

@@ -266,7 +266,7 @@ impl More {
         } else {
             self.crowded += 1;
         }
-        let client = fields.client().copied().unwrap_or_default();
+        let client = fields.client().unwrap_or_default();
         if is_icp {
             if has.has_client() {
                 if self.icp_clients.len() < KEYS_MAX || self.icp_clients.contains_key(&client) {
@@ -319,7 +319,7 @@ impl More {
         }
     }
 
-    fn step(&mut self, codes: &Codes, time: u64, entry: &Increment, client: Option<&[u8; 16]>) {
+    fn step(&mut self, codes: &Codes, time: u64, entry: &Increment, client: Option<[u8; 16]>) {
         let at = time / self.step_ms;
         if self.steps.len() >= STEPS_MAX && !self.steps.contains_key(&at) {
             self.crowded += 1;

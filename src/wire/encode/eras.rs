@@ -156,7 +156,7 @@ proptest! {
             let entry = walk.next().unwrap();
             prop_assert_eq!((entry.seconds, entry.usec), (expected.seconds, expected.usec));
             let fields = plan.read(entry.payload).unwrap();
-            prop_assert_eq!(fields.client().map(|address| IpAddr::from(*address).to_canonical()), Some(expected.client.into()));
+            prop_assert_eq!(fields.client().map(|address| IpAddr::from(address).to_canonical()), Some(expected.client.into()));
             prop_assert_eq!(
                 [Number::Result, Number::Status, Number::Route, Number::Bytes].map(|number| fields.number(number)),
                 [expected.result.into(), expected.status, expected.route.into(), expected.bytes]
