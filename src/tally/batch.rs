@@ -3,7 +3,8 @@
 
 use super::counts::Increment;
 use super::large::Rows;
-use super::table::same_bytes;
+use super::recent::SPREAD;
+use super::table::REFUSED;
 
 /// So many at most.
 pub const BATCH: usize = 64;
@@ -67,105 +68,93 @@ impl Keys {
     }
 }
 
-/// Clients of a batch, with their hashes, to be looked up together.
-#[derive(Clone, Debug, Default)]
-pub struct Clients(Vec<Client>);
+/// Clients of a batch whose rows aren't known, to be looked up together, and the rows of those of late, which are.
+#[derive(Clone, Debug)]
+pub struct Clients {
+    staged: Vec<Client>,
+    /// Each address has one place.
+    recent: Box<[Client; CLIENTS]>,
+}
 
 /// Client of a transaction.
 #[derive(Clone, Copy, Debug)]
 pub struct Client {
-    /// Number in the batch.
-    pub of: u32,
+    address: [u8; 16],
     /// Of its key.
     pub hash: u64,
-    address: Option<[u8; 16]>,
+    /// Number in the batch; of one of late, its row.
+    pub of: u32,
+    /// False: the entry has none.
+    is_known: bool,
 }
 
+/// Clients of late: a few hundred have nearly all requests of a node for a while, or there are far more than fit near the processor.
+const CLIENTS: usize = 512;
+
 impl Client {
+    /// Nobody.
+    const NONE: Self = Self { address: [0; 16], hash: 0, of: REFUSED, is_known: false };
+
     /// Its key: the address, or nothing where the entry has none.
     #[inline]
     pub fn key(&self) -> &[u8] {
-        self.address.as_ref().map_or(&[], |address| address)
+        if self.is_known { &self.address } else { &[] }
+    }
+}
+
+impl Default for Clients {
+    fn default() -> Self {
+        Self { staged: Vec::new(), recent: Box::new([Client::NONE; CLIENTS]) }
     }
 }
 
 impl Clients {
-    /// Adds the client of the transaction with that number in the batch.
+    /// The row and the hash of the client of the transaction with that number in the batch, if they are known; else it is kept, to be looked
+    /// up.
     #[inline]
-    pub fn push(&mut self, of: usize, address: Option<[u8; 16]>, hash: impl FnOnce(&[u8]) -> u64) {
-        let mut client = Client { of: of as u32, hash: 0, address };
-        client.hash = hash(client.key());
-        self.0.push(client);
+    pub fn find_or_stage(
+        &mut self,
+        of: usize,
+        address: Option<[u8; 16]>,
+        hash: impl FnOnce(&[u8]) -> u64,
+    ) -> Option<(u32, u64)> {
+        let known = &self.recent[place(address.unwrap_or_default())];
+        if Some(known.address) == address && known.is_known {
+            return Some((known.of, known.hash));
+        }
+        let client =
+            Client { address: address.unwrap_or_default(), hash: 0, of: of as u32, is_known: address.is_some() };
+        let hash = hash(client.key());
+        self.staged.push(Client { hash, ..client });
+        None
     }
 
-    /// All of them.
-    pub fn iter(&self) -> std::slice::Iter<'_, Client> {
-        self.0.iter()
+    /// Those that are to be looked up.
+    pub fn staged(&self) -> std::slice::Iter<'_, Client> {
+        self.staged.iter()
     }
 
-    /// Forgets all.
-    pub fn clear(&mut self) {
-        self.0.clear();
-    }
-}
-
-/// A text of at most 8 bytes as one word: different for all that are of one length. Its halves overlap, and so nothing is put
-/// together byte by byte in memory: a word loaded from there would wait for each.
-#[inline]
-pub fn word(text: &[u8]) -> u64 {
-    let of = |start: Option<&[u8; 4]>, end: Option<&[u8; 4]>| Some((*start?, *end?));
-    if let Some((start, end)) = of(text.first_chunk(), text.last_chunk()) {
-        return u64::from(u32::from_le_bytes(start)) | u64::from(u32::from_le_bytes(end)) << 32;
-    }
-    match *text {
-        [] => 0,
-        [a] => a.into(),
-        [a, b] => u64::from(a) | u64::from(b) << 8,
-        [a, b, c, ..] => u64::from(a) | u64::from(b) << 8 | u64::from(c) << 16,
-    }
-}
-
-/// Texts that a remembered one may be.
-const RECENT: usize = 64;
-
-/// The longest text that is remembered.
-const RECENT_MAX: usize = 512;
-
-/// Rows of texts that entries had lately; each text has one place, which it takes from the one before.
-#[derive(Clone, Debug)]
-pub struct Recent<V = u32>(Vec<(Vec<u8>, Option<V>)>);
-
-impl<V: Copy> Default for Recent<V> {
-    fn default() -> Self {
-        Self(vec![(Vec::new(), None); RECENT])
-    }
-}
-
-impl<V: Copy> Recent<V> {
-    /// The row of a text, looked for if it isn't known.
-    #[inline]
-    pub fn row(&mut self, text: &[u8], find: impl FnOnce() -> V) -> V {
-        let tail = word(&text[text.len().saturating_sub(8)..]);
-        let mixed = (tail ^ text.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let place = &mut self.0[(mixed >> 58) as usize % RECENT];
-        match place.1 {
-            Some(row) if same_bytes(&place.0, text) => row,
-            _ => {
-                let row = find();
-                if text.len() <= RECENT_MAX {
-                    place.0.clear();
-                    place.0.extend_from_slice(text);
-                    place.1 = Some(row);
-                }
-                row
+    /// The staged ones have these rows: they are known from now on, and no longer staged.
+    pub fn know(&mut self, rows: &[u32]) {
+        for (client, &row) in self.staged.drain(..).zip(rows) {
+            if client.is_known {
+                self.recent[place(client.address)] = Client { of: row, ..client };
             }
         }
     }
 
-    /// Forgets all rows.
-    pub fn clear(&mut self) {
-        self.0.iter_mut().for_each(|place| place.1 = None);
+    /// Rows have new numbers.
+    pub fn forget(&mut self) {
+        self.recent.fill(Client::NONE);
     }
+}
+
+/// The place of an address among those of late.
+#[inline]
+fn place(address: [u8; 16]) -> usize {
+    let address = u128::from_ne_bytes(address);
+    let mixed = (address as u64).rotate_left(32) ^ (address >> 64) as u64;
+    (mixed.wrapping_mul(SPREAD) >> (u64::BITS - CLIENTS.trailing_zeros())) as usize
 }
 
 #[cfg(test)]
@@ -175,34 +164,40 @@ mod tests {
 
     proptest! {
         #[test]
-        fn recent_texts_have_the_rows_that_were_found(texts in prop::collection::vec("[ab]{0,12}", 1..400), clear in 0..400_usize) {
-            let mut recent = Recent::default();
-            let mut rows: Vec<String> = Vec::new();
-            for (at, text) in texts.iter().enumerate() {
-                if at == clear {
-                    recent.clear();
+        fn clients_of_late_have_the_rows_that_they_got(
+            asked in prop::collection::vec(prop::option::of((0..2000_u32, any::<bool>())), 1..3000), forget in 0..3000_usize,
+        ) {
+            let mut clients = Clients::default();
+            let mut rows: Vec<Option<[u8; 16]>> = Vec::new();
+            for (at, client) in asked.into_iter().enumerate() {
+                if at == forget {
+                    clients.forget();
                     rows.clear();
                 }
-                let row = recent.row(text.as_bytes(), || {
-                    rows.iter().position(|known| known == text).unwrap_or_else(|| {
-                        rows.push(text.clone());
-                        rows.len() - 1
-                    }) as u32
+                let address = client.map(|(number, is_v4)| {
+                    let mut address = [0; 16];
+                    address[if is_v4 { 12..16 } else { 4..8 }].copy_from_slice(&number.to_be_bytes());
+                    address
                 });
-                prop_assert_eq!(&rows[row as usize], text);
+                let hash = |key: &[u8]| key.iter().fold(7, |hash: u64, byte| hash.wrapping_mul(31) + u64::from(*byte));
+                match clients.find_or_stage(at, address, hash) {
+                    Some((row, found)) => {
+                        prop_assert_eq!(rows[row as usize], address);
+                        prop_assert_eq!(found, hash(&address.unwrap()));
+                    }
+                    None => {
+                        let staged: Vec<_> = clients.staged().map(|client| (client.key().to_vec(), client.hash, client.of)).collect();
+                        let key = address.map_or(vec![], |address| address.to_vec());
+                        prop_assert_eq!(staged, [(key.clone(), hash(&key), at as u32)]);
+                        let row = rows.iter().position(|known| *known == address).unwrap_or_else(|| {
+                            rows.push(address);
+                            rows.len() - 1
+                        });
+                        clients.know(&[row as u32]);
+                        prop_assert!(clients.staged().next().is_none());
+                    }
+                }
             }
-        }
-    }
-
-    #[test]
-    fn short_texts_of_one_length_are_different_words() {
-        let texts = |len: u32| {
-            (0..3_u32.pow(len)).map(move |n| (0..len).map(|at| b"\0aZ"[(n / 3_u32.pow(at) % 3) as usize]).collect())
-        };
-        for len in 0..=8 {
-            let texts: Vec<Vec<u8>> = texts(len).collect();
-            let words: std::collections::HashSet<u64> = texts.iter().map(|text| word(text)).collect();
-            assert_eq!(words.len(), texts.len());
         }
     }
 

@@ -4,16 +4,15 @@
 use hashbrown::HashTable;
 use std::hash::{BuildHasher, Hasher};
 
+use super::classify::Verdict;
+use super::recent::SPREAD;
 use super::table::Seed;
 
 /// Combinations that are kept; more come from somebody who plays, and are counted one by one.
 const COMBINATIONS_MAX: usize = 16 * 1024;
 
 /// Places of those that were asked for lately.
-const RECENT: usize = 64;
-
-/// Spreads a word over them.
-const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+const RECENT: usize = 1024;
 
 /// One value of each small dimension that the entry has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,18 +39,18 @@ impl Combination {
     /// In one word; `None` if a value does not fit.
     #[inline]
     fn pack(&self) -> Option<u64> {
-        let field = |value: Option<u64>, bits: u32| match value {
-            None => Some((1 << bits) - 1),
-            Some(value) if value < (1 << bits) - 1 => Some(value),
-            Some(_) => None,
+        let (mut word, mut fits) = (0, true);
+        let mut field = |value: Option<u64>, bits: u32| {
+            let lacking = (1 << bits) - 1;
+            fits &= value.is_none_or(|value| value < lacking);
+            word = word << bits | value.unwrap_or(lacking);
         };
-        let code = |value: Option<i64>| value.map(|code| code as u64);
-        let row = |value: Option<u32>| value.map(u64::from);
-        let mut word = field(code(self.result), CODE_BITS)?;
-        word = word << STATUS_BITS | field(code(self.status), STATUS_BITS)?;
-        word = word << CODE_BITS | field(code(self.route), CODE_BITS)?;
-        word = word << ROW_BITS | field(row(self.method), ROW_BITS)?;
-        Some(word << ROW_BITS | field(row(self.content_type), ROW_BITS)?)
+        field(self.result.map(|code| code as u64), CODE_BITS);
+        field(self.status.map(|code| code as u64), STATUS_BITS);
+        field(self.route.map(|code| code as u64), CODE_BITS);
+        field(self.method.map(u64::from), ROW_BITS);
+        field(self.content_type.map(u64::from), ROW_BITS);
+        fits.then_some(word)
     }
 
     fn unpack(mut word: u64) -> Self {
@@ -67,7 +66,30 @@ impl Combination {
         let result = field(CODE_BITS).map(|code| code as i64);
         Self { result, status, route, method, content_type }
     }
+
+    fn verdict(&self) -> Verdict {
+        Verdict::of(self.result, self.status, self.route)
+    }
 }
+
+/// What is known of a combination.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Known {
+    number: u32,
+    /// What its codes say.
+    pub verdict: Verdict,
+}
+
+impl Known {
+    /// Its number; `None` if its entries must be counted one by one.
+    #[inline]
+    pub fn number(self) -> Option<u32> {
+        (self.number != NOT_KEPT).then_some(self.number)
+    }
+}
+
+/// Stands for the number of a combination that is not kept.
+const NOT_KEPT: u32 = u32::MAX;
 
 /// Combinations by number.
 #[derive(Clone, Debug)]
@@ -76,36 +98,37 @@ pub struct Combined {
     index: HashTable<(u64, u32)>,
     words: Vec<u64>,
     /// Those that were asked for lately; each has one place.
-    recent: [(u64, u32); RECENT],
+    recent: Box<[(u64, Known); RECENT]>,
 }
 
 impl Combined {
     /// No combination yet.
     pub fn new(seed: Seed) -> Self {
         // No packed one has all bits.
-        Self { seed, index: HashTable::new(), words: Vec::new(), recent: [(u64::MAX, 0); RECENT] }
+        let none = (u64::MAX, Known { number: NOT_KEPT, verdict: Verdict::of(None, None, None) });
+        Self { seed, index: HashTable::new(), words: Vec::new(), recent: Box::new([none; RECENT]) }
     }
 
-    /// The number of a combination; `None` if its entries must be counted one by one.
+    /// What is known of a combination; it gets a number if there is room.
     #[inline]
-    pub fn number(&mut self, combination: &Combination) -> Option<u32> {
-        let word = combination.pack()?;
-        let place = (word.wrapping_mul(SPREAD) >> 58) as usize % RECENT;
-        let (known, number) = self.recent[place];
-        if known == word {
-            return Some(number);
-        }
-        let number = self.look_up(word)?;
-        self.recent[place] = (word, number);
-        Some(number)
+    pub fn know(&mut self, combination: &Combination) -> Known {
+        let Some(word) = combination.pack() else {
+            return Known { number: NOT_KEPT, verdict: combination.verdict() };
+        };
+        let (known, found) = self.recent[place(word)];
+        if known == word { found } else { self.look_up(word) }
     }
 
-    fn look_up(&mut self, word: u64) -> Option<u32> {
+    #[inline(never)]
+    fn look_up(&mut self, word: u64) -> Known {
         let hash = hash(&self.seed, word);
-        match self.index.find(hash, |(known, _)| *known == word) {
-            Some((_, number)) => Some(*number),
-            None => self.insert(word, hash),
-        }
+        let number = match self.index.find(hash, |(known, _)| *known == word) {
+            Some((_, number)) => *number,
+            None => self.insert(word, hash).unwrap_or(NOT_KEPT),
+        };
+        let known = Known { number, verdict: Combination::unpack(word).verdict() };
+        self.recent[place(word)] = (word, known);
+        known
     }
 
     #[cold]
@@ -127,8 +150,14 @@ impl Combined {
 
     /// Bytes of memory.
     pub fn bytes(&self) -> usize {
-        self.index.allocation_size() + self.words.capacity() * 8
+        self.index.allocation_size() + self.words.capacity() * 8 + size_of_val(&*self.recent)
     }
+}
+
+/// The place of a packed combination among those of late.
+#[inline]
+fn place(word: u64) -> usize {
+    (word.wrapping_mul(SPREAD) >> (u64::BITS - RECENT.trailing_zeros())) as usize % RECENT
 }
 
 #[inline]
@@ -155,6 +184,24 @@ mod tests {
                 .all(|(value, end)| value.is_none_or(|value| (0..*end).contains(&value)));
             prop_assert_eq!(combination.pack().map(Combination::unpack), fits.then_some(combination));
         }
+
+        #[test]
+        fn what_is_known_of_a_combination_stays(
+            asked in prop::collection::vec((-1..60_i64, 190..210_i64, 47..52_i64, 0..9_u32), 1..3000),
+        ) {
+            // More of them than have places among those of late.
+            let mut combined = Combined::new(Seed::default());
+            let mut numbers = std::collections::HashMap::new();
+            for (result, status, route, row) in asked {
+                let combination = Combination { result: Some(result), status: Some(status), route: Some(route), method: Some(row), content_type: None };
+                let known = combined.know(&combination);
+                prop_assert_eq!(known.verdict, Verdict::of(Some(result), Some(status), Some(route)));
+                // A code that doesn't fit is not kept.
+                let next = numbers.len() as u32;
+                let number = (result >= 0).then(|| *numbers.entry((result, status, route, row)).or_insert(next));
+                prop_assert_eq!(known.number(), number);
+            }
+        }
     }
 
     #[test]
@@ -163,10 +210,10 @@ mod tests {
         let combination =
             |row| Combination { result: None, status: None, route: None, method: Some(row), content_type: None };
         for row in 0..COMBINATIONS_MAX as u32 {
-            assert_eq!(combined.number(&combination(row)), Some(row));
+            assert_eq!(combined.know(&combination(row)).number(), Some(row));
         }
-        assert_eq!(combined.number(&combination(60_000)), None);
-        assert_eq!(combined.number(&combination(7)), Some(7));
+        assert_eq!(combined.know(&combination(60_000)).number(), None);
+        assert_eq!(combined.know(&combination(7)).number(), Some(7));
         assert_eq!(combined.combination(7), combination(7));
     }
 }

@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use super::Dimension;
-use super::batch::{Clients, Keys, Pending, Recent};
+use super::batch::{Clients, Keys, Pending};
 use super::caps::{Caps, KEY_MAX};
 use super::counts::Counts;
 use super::delta::Knife;
@@ -99,9 +99,8 @@ pub struct LargeTables {
     /// How many of each are in use.
     used: (usize, usize),
     slots: SlotNumbers,
-    /// What authorities are; the other has those of late.
+    /// What authorities are.
     places: Aliases<Place>,
-    recent: Recent<Place>,
     /// By row of the URL, as far as that was asked.
     of_urls: Vec<OfUrl>,
     knife: Knife,
@@ -125,7 +124,6 @@ impl LargeTables {
             used: (KEYED, PAIRED),
             slots: SlotNumbers::default(),
             places: Aliases::new(seed.clone(), ALIASES.min(cap(Dimension::Host as usize))),
-            recent: Recent::default(),
             of_urls: Vec::new(),
             knife: Knife::default(),
             clients: Clients::default(),
@@ -162,8 +160,8 @@ impl LargeTables {
     /// Host and site of an authority.
     #[inline]
     pub fn place(&mut self, authority: &[u8]) -> Place {
-        let Self { keyed, places, scratch, recent, .. } = self;
-        recent.row(authority, || place(keyed, places, scratch, authority))
+        let Self { keyed, places, scratch, .. } = self;
+        place(keyed, places, scratch, authority)
     }
 
     /// True if host, site and extension of an entry with that URL, whose key is as long, follow from it alone; its transaction needs no
@@ -176,11 +174,12 @@ impl LargeTables {
         has_authority && key.len() == url.len() && key.len() <= KEY_MAX && !matches!(method, b"POST" | b"CONNECT")
     }
 
-    /// Keeps the client of the transaction with that number in the batch for [`LargeTables::look_up`].
+    /// The row and the hash of the client of the transaction with that number in the batch, if it was there lately; else it is kept for
+    /// [`LargeTables::look_up`].
     #[inline]
-    pub fn stage_client(&mut self, of: usize, address: Option<[u8; 16]>) {
+    pub fn find_or_stage_client(&mut self, of: usize, address: Option<[u8; 16]>) -> Option<(u32, u64)> {
         let table = &self.keyed[Dimension::Client as usize];
-        self.clients.push(of, address, |key| table.hash(key));
+        self.clients.find_or_stage(of, address, |key| table.hash(key))
     }
 
     /// Keeps the URL of the transaction with that number in the batch for [`LargeTables::look_up`]; gives its hash.
@@ -199,18 +198,19 @@ impl LargeTables {
         self.stage_url(of, &cut(key))
     }
 
-    /// Finds the rows of all keys of the batch, and those that follow from them where a transaction has none. Calls `client` with each
-    /// transaction that has one, and the client's hash.
+    /// Finds the rows of all keys of the batch that were kept, and those that follow from them where a transaction has none. Calls `client`
+    /// with each transaction whose client was, and the client's hash.
     pub fn look_up(&mut self, batch: &mut [Pending], mut client: impl FnMut(&Pending, u64)) {
         let Self { keyed, clients, urls, found, .. } = self;
-        let hashes = clients.iter().map(|client| client.hash);
-        keyed[Dimension::Client as usize].rows(hashes, clients.iter().map(|client| (client.key(), client.hash)), found);
-        for (staged, &row) in clients.iter().zip(&*found) {
+        let hashes = clients.staged().map(|client| client.hash);
+        let keys = clients.staged().map(|client| (client.key(), client.hash));
+        keyed[Dimension::Client as usize].rows(hashes, keys, found);
+        for (staged, &row) in clients.staged().zip(&*found) {
             let Some(pending) = batch.get_mut(staged.of as usize) else { continue };
             pending.rows.keyed[Dimension::Client as usize] = row;
             client(pending, staged.hash);
         }
-        clients.clear();
+        clients.know(found);
         keyed[Dimension::Url as usize].rows(urls.hashes(), urls.iter(), found);
         self.follow(batch);
         self.urls.clear();
@@ -323,7 +323,7 @@ impl LargeTables {
         let knife = &mut self.knife;
         // Only those that are full: the others, and the rows that are known of them, stay as they are.
         self.places.clear();
-        self.recent.clear();
+        self.clients.forget();
         self.of_urls.clear();
         let maps: Vec<Option<Vec<u32>>> =
             self.keyed.iter_mut().map(|table| table.is_full().then(|| table.cut(knife))).collect();

@@ -27,6 +27,7 @@ pub mod paired;
 pub mod part;
 pub mod profile;
 pub mod quality;
+mod recent;
 pub mod records;
 pub mod rejected;
 pub mod reuse;

@@ -7,9 +7,9 @@ use std::hash::BuildHasher;
 pub use intake::Counted;
 
 use super::Dimension;
-use super::batch::{BATCH, Pending, Recent, word};
+use super::batch::{BATCH, Pending};
 use super::caps::Caps;
-use super::classify::{increment, is_icp, is_odd};
+use super::classify::{code, is_icp, is_negative};
 use super::combined::{Combination, Combined};
 use super::counts::{Counts, Entries, Increment};
 use super::filter;
@@ -21,6 +21,7 @@ use super::matcher;
 use super::part::Part;
 use super::profile::Cells;
 use super::quality::{Examples, Received};
+use super::recent::Recent;
 use super::records::Taker;
 use super::rejected::{Amount, Cause, Rejected};
 use super::reuse::Sampler;
@@ -62,8 +63,7 @@ pub struct Shard {
     results: Coded,
     statuses: Coded,
     methods: Keyed,
-    /// The last short method, with its length, and its row.
-    last_method: ((u64, usize), u32),
+    method_rows: Recent,
     types: Keyed,
     routes: Coded,
     nodes: Keyed,
@@ -106,7 +106,7 @@ impl Shard {
             results: coded(Dimension::Result),
             statuses: coded(Dimension::Status),
             methods: keyed(Dimension::Method),
-            last_method: ((0, usize::MAX), REFUSED),
+            method_rows: Recent::default(),
             types: keyed(Dimension::Type),
             routes: coded(Dimension::Route),
             nodes: keyed(Dimension::Node),
@@ -227,13 +227,7 @@ impl Shard {
             }
             self.large.enter(if self.is_timed { self.slots.keyed(time) } else { Slot::START });
         }
-        if is_odd(has, fields) {
-            self.odd(has, fields);
-        }
-        let increment = increment(has, fields);
-        self.sum.record(&increment);
-        self.taker.see(&increment);
-        self.look_up(has, fields, time, increment, node);
+        self.look_up(has, fields, time, node);
         if self.batch.len() == BATCH {
             self.record_batch();
         }
@@ -292,8 +286,8 @@ impl Shard {
 
     /// Finds the rows of a transaction in every table but the nodes', to be counted with its batch.
     #[inline]
-    fn look_up(&mut self, has: Has, fields: &Fields<'_>, time: u64, increment: Increment, node: u32) {
-        let code = |number| has.has_number(number).then(|| fields.number(number));
+    fn look_up(&mut self, has: Has, fields: &Fields<'_>, time: u64, node: u32) {
+        let code = |number| code(has, fields, number);
         let combination = Combination {
             result: code(Number::Result),
             status: code(Number::Status),
@@ -301,15 +295,29 @@ impl Shard {
             method: has.has_text(Text::Method).then(|| self.method(fields.text(Text::Method))),
             content_type: has.has_text(Text::ContentType).then(|| self.content_type(fields.text(Text::ContentType))),
         };
-        let number = self.combined.number(&combination);
+        let known = self.combined.know(&combination);
+        let (number, verdict) = (known.number(), known.verdict);
+        if verdict.is_unknown || is_negative(fields) {
+            self.odd(has, fields);
+        }
+        let increment = verdict.increment(has, fields);
+        self.sum.record(&increment);
+        self.taker.see(increment);
         if number.is_none() {
-            self.one_by_one(&combination, &increment);
+            // Copies: what is only looked at in registers needs no place in memory.
+            self.one_by_one(&{ combination }, &{ increment });
         }
         let mut rows = Rows { node, slot: self.large.slot(), ..Rows::NONE };
-        rows.status = combination.status.and_then(|code| u32::try_from(code).ok()).unwrap_or(REFUSED);
+        // Without the pairs of statuses, hosts need not be counted by them either.
+        if self.is_timed {
+            rows.status = combination.status.and_then(|code| u32::try_from(code).ok()).unwrap_or(REFUSED);
+        }
         if has.has_client() {
             let address = fields.client().map(|address| self.rules.mask.map_or(address, |mask| mask.of(address)));
-            self.large.stage_client(self.batch.len(), address);
+            if let Some((row, hash)) = self.large.find_or_stage_client(self.batch.len(), address) {
+                rows.keyed[Dimension::Client as usize] = row;
+                self.slots.client(self.slots.current(), row, hash);
+            }
         }
         let follows = self.is_timed && self.look_up_more(has, fields, time, &increment, &mut rows);
         if !follows {
@@ -421,19 +429,11 @@ impl Shard {
         self.type_rows.get(raw, || type_row(types, scratch, raw))
     }
 
-    /// The row of a method; most entries have the one of the entry before.
+    /// The row of a method.
     #[inline]
     fn method(&mut self, method: &[u8]) -> u32 {
-        let is_short = method.len() <= 8;
-        let known = (if is_short { word(method) } else { 0 }, method.len());
-        if is_short && known == self.last_method.0 {
-            return self.last_method.1;
-        }
-        let row = self.methods.row(if method == b"-" { &[] } else { method });
-        if is_short {
-            self.last_method = (known, row);
-        }
-        row
+        let Self { methods, method_rows, .. } = self;
+        method_rows.row(method, || methods.row(if method == b"-" { &[] } else { method }))
     }
 
     /// Were there so many slots since the last part that further ones may soon have no room? A reader of files can hand over first.

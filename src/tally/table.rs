@@ -11,6 +11,7 @@ use super::Counts;
 use super::caps::{KEY_BYTES, KEY_KEPT, KEY_MAX};
 use super::counts::Increment;
 use super::part::TablePart;
+use super::recent::{Recent, word};
 
 /// Row of a key that had no room.
 pub const REFUSED: u32 = u32::MAX;
@@ -95,10 +96,7 @@ pub(super) fn same_bytes(a: &[u8], b: &[u8]) -> bool {
         return false;
     }
     let (Some(last_a), Some(last_b)) = (a.last_chunk::<8>(), b.last_chunk::<8>()) else {
-        return match (a.first_chunk::<4>(), b.first_chunk::<4>(), a.last_chunk::<4>(), b.last_chunk::<4>()) {
-            (Some(a), Some(b), Some(last_a), Some(last_b)) => a == b && last_a == last_b,
-            _ => a.iter().zip(b).all(|(x, y)| x == y),
-        };
+        return word(a) == word(b);
     };
     if last_a != last_b {
         return false;
@@ -366,6 +364,8 @@ impl Coded {
 /// A bounded memory of what raw texts mean: a URL's authority is a host and a site, a header is a content type. A full one forgets all.
 #[derive(Clone, Debug)]
 pub struct Aliases<V> {
+    /// Those of late, found without a hash of the whole text.
+    recent: Recent<V>,
     keys: Arena,
     values: Vec<V>,
     cap: usize,
@@ -374,21 +374,26 @@ pub struct Aliases<V> {
 impl<V: Copy> Aliases<V> {
     /// A memory of at most `cap` texts.
     pub fn new(seed: Seed, cap: usize) -> Self {
-        Self { keys: Arena::new(seed), values: Vec::new(), cap }
+        Self { recent: Recent::default(), keys: Arena::new(seed), values: Vec::new(), cap }
     }
 
     /// What `raw` means, worked out by `mean` if it isn't known.
     #[inline]
     pub fn get(&mut self, raw: &[u8], mean: impl FnOnce() -> V) -> V {
-        let hash = hash(&self.keys.seed, raw);
-        match self.keys.find(raw, hash) {
-            Some(row) => self.values[row as usize],
-            None => self.insert(raw, hash, mean()),
-        }
+        self.recent.find(raw).unwrap_or_else(|vacant| {
+            let value = self.look_up(raw, mean);
+            self.recent.keep(vacant, raw, value);
+            value
+        })
     }
 
-    #[cold]
-    fn insert(&mut self, raw: &[u8], hash: u64, value: V) -> V {
+    /// What a text means that wasn't there lately.
+    fn look_up(&mut self, raw: &[u8], mean: impl FnOnce() -> V) -> V {
+        let hash = hash(&self.keys.seed, raw);
+        if let Some(row) = self.keys.find(raw, hash) {
+            return self.values[row as usize];
+        }
+        let value = mean();
         if raw.len() > KEY_MAX {
             return value;
         }
@@ -402,13 +407,14 @@ impl<V: Copy> Aliases<V> {
 
     /// Forgets all.
     pub fn clear(&mut self) {
+        self.recent.clear();
         self.keys.clear();
         self.values.clear();
     }
 
     /// Bytes of memory.
     pub fn bytes(&self) -> usize {
-        self.keys.bytes() + self.values.capacity() * size_of::<V>()
+        self.recent.bytes() + self.keys.bytes() + self.values.capacity() * size_of::<V>()
     }
 }
 

@@ -106,7 +106,9 @@ impl Worker {
             rows.keyed[Dimension::Site as usize] = site;
             rows.keyed[Dimension::Extension as usize] = tables.row(Dimension::Extension, extension_of(entry.url));
         }
-        tables.stage_client(self.batch.len(), Some([entry.client; 16]));
+        if let Some((row, _)) = tables.find_or_stage_client(self.batch.len(), Some([entry.client; 16])) {
+            rows.keyed[Dimension::Client as usize] = row;
+        }
         tables.stage_url(self.batch.len(), &url_of(entry));
         self.total.record(&increment(entry));
         self.batch.push(Pending { increment: increment(entry), rows, combination: None, slot: 0 });

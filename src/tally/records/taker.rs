@@ -191,7 +191,10 @@ impl Taker {
 
     /// An entry comes that adds this.
     #[inline]
-    pub fn see(&mut self, entry: &Increment) {
+    pub fn see(&mut self, entry: Increment) {
+        if !self.is_on {
+            return;
+        }
         self.recent.until -= 1;
         self.until_node -= 1;
         let is_error = entry.band == Band::Error;
@@ -210,8 +213,8 @@ impl Taker {
     }
 
     #[cold]
-    fn want(&mut self, wanted: u8, entry: &Increment) {
-        (self.wanted, self.increment) = (wanted, *entry);
+    fn want(&mut self, wanted: u8, entry: Increment) {
+        (self.wanted, self.increment) = (wanted, entry);
     }
 
     /// The entry that was seen last can't be taken.

@@ -27,7 +27,7 @@ fn pass(taker: &mut Taker, entries: &[Increment], each: usize, node: u32) {
         let segment = Segment::parse(&bytes).unwrap();
         taker.begin(node, segment.entry_count());
         for (entry, increment) in segment.entries().zip(chunk) {
-            taker.see(increment);
+            taker.see(*increment);
             if taker.wants() {
                 taker.take(&segment, &entry, node, b"example.com");
             }
@@ -140,7 +140,7 @@ fn nothing_is_taken_when_stopped_nor_when_too_long() {
     let bytes = writer.finish(9).to_vec();
     let segment = Segment::parse(&bytes).unwrap();
     for entry in segment.entries() {
-        taker.see(&increment(1, 1, Band::Error));
+        taker.see(increment(1, 1, Band::Error));
         taker.take(&segment, &entry, 0, b"");
     }
     let taken = taken(&mut taker);

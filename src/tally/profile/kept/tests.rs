@@ -54,7 +54,7 @@ impl Fed {
         let mut rows = Rows { node: 3, slot: self.slots.current(), ..Rows::NONE };
         rows.keyed[Dimension::Site as usize] = site;
         let increment = Increment { band: Band::Miss, bytes: 10 + ms, origin_bytes: 0, timed: 1, time_ms: ms };
-        let pending = Pending { increment, rows, combination: self.combined.number(&combination), slot: 0 };
+        let pending = Pending { increment, rows, combination: self.combined.know(&combination).number(), slot: 0 };
         self.cells.record(&[pending], &self.combined);
     }
 
