@@ -148,6 +148,11 @@ enum Step {
     /// The scheme of the URL. Traffic Server 7.1 to 9.2 stores 8 bytes too many behind the value `UNKNOWN`.
     Scheme,
     Number(Number),
+    /// One behind so many bytes that are skipped.
+    NumberAfter(usize, Number),
+    /// Neighbours.
+    Numbers2([Number; 2]),
+    Numbers3([Number; 3]),
     /// In another unit: times this.
     Scaled(Number, i64),
     Text(Text),
@@ -262,12 +267,20 @@ impl Plan {
             Step::Scheme => self.has_scheme = true,
             _ => {}
         }
-        // Neighbours that are only skipped are skipped at once.
-        if let (Step::Skip(more), Some(Step::Skip(len))) = (step, self.steps.last_mut()) {
-            *len += more;
-        } else {
-            self.steps.push(step);
+        // Neighbours of known lengths are read or skipped at once: to go on to a step of another kind costs more than such a step.
+        let joined = match (self.steps.last(), step) {
+            (Some(Step::Skip(len)), Step::Skip(more)) => Some(Step::Skip(len + more)),
+            (Some(Step::Skip(len)), Step::Number(number)) => Some(Step::NumberAfter(*len, number)),
+            (Some(Step::Number(first)), Step::Number(second)) => Some(Step::Numbers2([*first, second])),
+            (Some(Step::Numbers2([first, second])), Step::Number(third)) => {
+                Some(Step::Numbers3([*first, *second, third]))
+            }
+            _ => None,
+        };
+        if joined.is_some() {
+            self.steps.pop();
         }
+        self.steps.push(joined.unwrap_or(step));
     }
 
     /// Which logical fields there are.
@@ -346,6 +359,13 @@ impl Plan {
                     fields.numbers[number as usize] = ints.value(*value);
                     rest = next;
                 }
+                Step::NumberAfter(len, number) => {
+                    let (value, next) = rest.get(len..)?.split_first_chunk()?;
+                    fields.numbers[number as usize] = ints.value(*value);
+                    rest = next;
+                }
+                Step::Numbers2(numbers) => rest = split_numbers(fields, numbers, rest, ints)?,
+                Step::Numbers3(numbers) => rest = split_numbers(fields, numbers, rest, ints)?,
                 Step::Scaled(number, factor) => {
                     let (value, next) = rest.split_first_chunk()?;
                     fields.numbers[number as usize] = ints.value(*value).saturating_mul(factor);
@@ -379,6 +399,21 @@ impl Plan {
         }
         Some(ahead.len() - rest.len())
     }
+}
+
+/// Reads the numbers at the start of `rest`; gives what follows them.
+#[inline(always)]
+fn split_numbers<'a, const COUNT: usize>(
+    fields: &mut Fields<'_>,
+    numbers: [Number; COUNT],
+    rest: &'a [u8],
+    ints: Ints,
+) -> Option<&'a [u8]> {
+    let (values, next) = rest.split_at_checked(8 * COUNT)?;
+    for (number, value) in numbers.into_iter().zip(values.as_chunks().0) {
+        fields.numbers[number as usize] = ints.value(*value);
+    }
+    Some(next)
 }
 
 /// The text at the start of `rest`, which should end `behind` bytes before the end of that, and what follows its padding.
