@@ -43,9 +43,9 @@ impl Paired {
         entries: impl Iterator<Item = ([u32; 2], u32, &'a Increment)> + Clone,
         room: &mut Room,
     ) {
-        let entries = entries.filter(|(pair, ..)| !pair.contains(&REFUSED));
+        let is_whole = |pair: &[u32; 2]| !pair.contains(&REFUSED);
         if self.deltas.list.len() < NEAR {
-            for (pair, slot, entry) in entries {
+            for (pair, slot, entry) in entries.filter(|(pair, ..)| is_whole(pair)) {
                 let number = self.number(pair, slot, self.tag(pair, slot));
                 self.deltas.record(number, entry);
             }
@@ -67,7 +67,11 @@ impl Paired {
             touched ^= self.deltas.list.get(number as usize).map_or(0, Delta::touch);
         }
         black_box(touched);
+        // Those that lack a row went along, so that the lists are as long as the batch.
         for (((pair, slot, entry), &tag), &number) in entries.zip(&*tags).zip(&*numbers) {
+            if !is_whole(&pair) {
+                continue;
+            }
             let found = self.deltas.list.get(number as usize).is_some_and(|delta| is_of(delta, pair, slot));
             let number = if found { number } else { self.number(pair, slot, tag) };
             self.deltas.record(number, entry);
