@@ -88,7 +88,7 @@ pub struct Client {
     is_known: bool,
 }
 
-/// Clients of late: a few hundred have nearly all requests of a node for a while, or there are far more than fit near the processor.
+/// Clients of late that are remembered, in 16 KiB: more would not stay near the processor.
 const CLIENTS: usize = 512;
 
 impl Client {

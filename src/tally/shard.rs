@@ -63,6 +63,7 @@ pub struct Shard {
     results: Coded,
     statuses: Coded,
     methods: Keyed,
+    /// Rows of methods that entries had lately.
     method_rows: Recent,
     types: Keyed,
     routes: Coded,
@@ -284,7 +285,7 @@ impl Shard {
         }
     }
 
-    /// Finds the rows of a transaction in every table but the nodes', to be counted with its batch.
+    /// Says what a transaction adds, and finds its rows in every table but the nodes', to be counted with its batch.
     #[inline]
     fn look_up(&mut self, has: Has, fields: &Fields<'_>, time: u64, node: u32) {
         let code = |number| code(has, fields, number);
