@@ -11,6 +11,9 @@ use super::table::Seed;
 /// Combinations that are kept; more come from somebody who plays, and are counted one by one.
 const COMBINATIONS_MAX: usize = 16 * 1024;
 
+// The tables of slots have numbers of 16 bits.
+const _: () = assert!(COMBINATIONS_MAX < u16::MAX as usize);
+
 /// Places of those that were asked for lately.
 const RECENT: usize = 1024;
 

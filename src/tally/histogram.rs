@@ -2,6 +2,7 @@
 
 use super::Increment;
 use super::scale::Scale;
+use super::sparse::Sparse;
 use super::varint::{self, Reader};
 
 /// Up to 2^40 (35 years of ms, 1 TiB), the middle of a cell within 1/128 of any number in it; what is greater is in the last cell.
@@ -9,6 +10,8 @@ const SCALE: Scale = Scale::new(7, 33);
 
 /// Cells of a histogram.
 pub const CELLS: usize = SCALE.cells() as usize;
+
+const _: () = assert!(CELLS < u16::MAX as usize);
 
 /// The cell of a number.
 #[inline]
@@ -40,19 +43,17 @@ impl Cell {
     }
 }
 
-/// A histogram that is written to.
+/// A histogram that is written to. Many are at a time, one after the other, and few of their cells are in use.
 #[derive(Clone, Debug)]
 pub struct Histogram {
-    cells: Vec<Cell>,
-    /// Cells with something in them.
-    used: Vec<u16>,
+    cells: Sparse<Cell>,
     least: u64,
     most: u64,
 }
 
 impl Default for Histogram {
     fn default() -> Self {
-        Self { cells: vec![Cell::default(); CELLS], used: Vec::new(), least: u64::MAX, most: 0 }
+        Self { cells: Sparse::default(), least: u64::MAX, most: 0 }
     }
 }
 
@@ -62,11 +63,7 @@ impl Histogram {
     pub fn record(&mut self, value: u64, entry: &Increment) {
         self.least = self.least.min(value);
         self.most = self.most.max(value);
-        let at = cell(value);
-        let Some(cell) = self.cells.get_mut(usize::from(at)) else { return };
-        if cell.requests == 0 {
-            self.used.push(at);
-        }
+        let cell = self.cells.get(cell(value));
         cell.requests += 1;
         cell.bytes = cell.bytes.saturating_add(entry.bytes);
         cell.hits += u64::from(entry.band.is_hit());
@@ -77,27 +74,22 @@ impl Histogram {
         self.least = self.least.min(other.least);
         self.most = self.most.max(other.most);
         for (at, more) in other.cells() {
-            let Some(cell) = self.cells.get_mut(usize::from(at)) else { continue };
-            if cell.requests == 0 {
-                self.used.push(at);
-            }
-            cell.merge(&more);
+            self.cells.get(at).merge(&more);
         }
     }
 
     /// True before the first entry.
     pub fn is_empty(&self) -> bool {
-        self.used.is_empty()
+        self.cells.is_empty()
     }
 
     /// What is in it, small; and begins anew.
     pub fn take(&mut self) -> Packed {
-        self.used.sort_unstable();
         let mut packed = Packed { least: self.least, most: self.most, bytes: Vec::new() };
+        let mut cells: Vec<(u16, Cell)> = self.cells.drain().collect();
+        cells.sort_unstable_by_key(|(at, _)| *at);
         let mut next = 0;
-        for at in self.used.drain(..) {
-            let Some(cell) = self.cells.get_mut(usize::from(at)) else { continue };
-            let Cell { requests, bytes, hits } = std::mem::take(cell);
+        for (at, Cell { requests, bytes, hits }) in cells {
             for number in [u64::from(at) - next, requests, bytes, hits] {
                 varint::write(number, &mut packed.bytes);
             }
@@ -114,7 +106,7 @@ impl Histogram {
 
     /// Bytes of memory.
     pub fn bytes(&self) -> usize {
-        self.cells.capacity() * size_of::<Cell>() + self.used.capacity() * 2
+        self.cells.bytes()
     }
 }
 

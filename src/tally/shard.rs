@@ -224,7 +224,7 @@ impl Shard {
             self.end_slot(node);
             if !self.slots.enter(time) {
                 self.record_batch();
-                self.slots.open(|number| self.combined.combination(number));
+                self.slots.open();
             }
             self.large.enter(if self.is_timed { self.slots.keyed(time) } else { Slot::START });
         }

@@ -1,7 +1,7 @@
 //! A worker's counts by slot of entry time: small dimensions together, times and sizes, clients, nodes.
 //!
 //! Few slots are written to at once, since Traffic Server's buffers hold about five seconds: those lie in arrays. When an entry comes for
-//! another, the slot that has waited longest is put away small, until the part is handed over.
+//! another and there is no more room, the slot that has waited longest is put away small, until the part is handed over.
 
 use std::collections::BTreeMap;
 
@@ -9,12 +9,18 @@ use super::Counts;
 use super::combined::Combination;
 use super::counts::Increment;
 use super::histogram::{Histogram, Packed};
+use super::open_slot::{Closed, Open};
 use super::slot::{Place, Slot};
-use super::uniques::{PRECISION, Sketch};
+use super::uniques::Sketch;
 use super::windowed;
 
-/// Slots in arrays: the seconds of Traffic Server's buffers, of nodes that lag differently.
+/// Slots in arrays, in any case: the seconds of Traffic Server's buffers, of nodes that lag differently.
 const OPEN: usize = 16;
+
+/// As many are open as come before a part is handed over, up to so many, while all together take no more bytes than this: what is read from
+/// files, or sent again, is of many slots at once.
+const OPEN_MAX: usize = 64;
+const OPEN_BYTES: usize = 4 << 20;
 
 /// Slots put away between two parts; entries for further ones count as late. Only a flood of old entries in no order comes here.
 const CLOSED: usize = 512;
@@ -46,104 +52,6 @@ impl SlotPart {
             sum
         })
     }
-
-    fn merge(&mut self, other: Self, scratch: &mut Histogram) {
-        add_all(&mut self.combinations, &other.combinations);
-        add_all(&mut self.nodes, &other.nodes);
-        self.others.merge(&other.others);
-        self.times.add(&other.times, scratch);
-        self.sizes.add(&other.sizes, scratch);
-        self.clients.merge(&other.clients);
-    }
-
-    /// Bytes of memory, about.
-    pub fn bytes(&self) -> usize {
-        self.combinations.capacity() * size_of::<(Combination, Counts)>()
-            + self.nodes.capacity() * size_of::<(u32, Counts)>()
-            + self.times.bytes()
-            + self.sizes.bytes()
-            + self.clients.bytes()
-            + size_of::<Self>()
-    }
-}
-
-fn add_all<K: Copy + PartialEq>(sums: &mut Vec<(K, Counts)>, more: &[(K, Counts)]) {
-    for (key, counts) in more {
-        match sums.iter_mut().find(|(known, _)| known == key) {
-            Some((_, sum)) => sum.merge(counts),
-            None => sums.push((*key, *counts)),
-        }
-    }
-}
-
-// Two cache lines, which the processor fetches together.
-#[derive(Clone, Copy, Debug, Default)]
-#[repr(align(128))]
-struct Row {
-    counts: Counts,
-    /// Among the changed ones.
-    changed: bool,
-}
-
-/// A slot that is written to.
-#[derive(Clone, Debug)]
-struct Open {
-    /// By number of the combination.
-    rows: Vec<Row>,
-    changed: Vec<u32>,
-    others: Counts,
-    nodes: Vec<(u32, Counts)>,
-    times: Histogram,
-    sizes: Histogram,
-    /// One bit for each of the worker's rows of clients: its hash is in a part already.
-    seen: Vec<u64>,
-    clients: Sketch,
-}
-
-impl Open {
-    fn new() -> Self {
-        Self {
-            rows: Vec::new(),
-            changed: Vec::new(),
-            others: Counts::default(),
-            nodes: Vec::new(),
-            times: Histogram::default(),
-            sizes: Histogram::default(),
-            seen: Vec::new(),
-            clients: Sketch::new(PRECISION),
-        }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.changed.is_empty() && self.others.is_empty() && self.nodes.is_empty()
-    }
-
-    /// What it holds; it begins anew.
-    fn take(&mut self, slot: Option<Slot>, combination: impl Fn(u32) -> Combination) -> SlotPart {
-        let mut combinations = Vec::with_capacity(self.changed.len());
-        for number in self.changed.drain(..) {
-            let row = std::mem::take(&mut self.rows[number as usize]);
-            combinations.push((combination(number), row.counts));
-        }
-        SlotPart {
-            slot,
-            combinations,
-            others: std::mem::take(&mut self.others),
-            nodes: std::mem::take(&mut self.nodes),
-            times: self.times.take(),
-            sizes: self.sizes.take(),
-            clients: std::mem::replace(&mut self.clients, Sketch::new(PRECISION)),
-        }
-    }
-
-    fn bytes(&self) -> usize {
-        self.rows.capacity() * size_of::<Row>()
-            + self.changed.capacity() * 4
-            + self.times.bytes()
-            + self.sizes.bytes()
-            + self.seen.capacity() * 8
-            + self.clients.bytes()
-    }
 }
 
 /// All slots of a worker.
@@ -161,7 +69,7 @@ pub struct Slots {
     to: u64,
     now: u64,
     uses: u64,
-    closed: BTreeMap<Option<Slot>, SlotPart>,
+    closed: BTreeMap<Option<Slot>, Closed>,
     scratch: Histogram,
     /// The current entries are ahead of now.
     is_ahead: bool,
@@ -259,32 +167,42 @@ impl Slots {
 
     /// Clients have new rows.
     pub fn forget_clients(&mut self) {
-        self.open.iter_mut().for_each(|open| open.seen.clear());
+        self.open.iter_mut().for_each(Open::forget_clients);
     }
 
-    /// Opens the slot that was asked for last, in the place of the one that has waited longest if there is no other. All entries must be
-    /// counted before. `combination` knows what their numbers stand for.
+    /// Opens the slot that was asked for last: in the place of one from which all was handed over, in a new one, or, without room for that, in
+    /// the place of the one that has waited longest. All entries must be counted before.
     #[cold]
-    pub fn open(&mut self, combination: impl Fn(u32) -> Combination) {
-        if self.open.len() < OPEN {
+    pub fn open(&mut self) {
+        let waiting = |slots: &Self, may_be: fn(&Open) -> bool| {
+            let places = slots.places.iter().zip(&slots.open).enumerate().filter(|(_, (_, open))| may_be(open));
+            places.min_by_key(|(_, ((_, used), _))| *used).map(|(at, _)| at)
+        };
+        let handed_over = waiting(self, Open::is_empty);
+        if handed_over.is_none() && self.has_room() {
             self.current = self.open.len();
             self.open.push(Open::new());
             self.places.push((self.wanted, self.uses));
             return;
         }
-        self.current = self.places.iter().enumerate().min_by_key(|(_, (_, used))| *used).map_or(0, |(at, _)| at);
+        self.current = handed_over.or_else(|| waiting(self, |_| true)).unwrap_or(0);
         let (place, open) = (&mut self.places[self.current], &mut self.open[self.current]);
         let slot = std::mem::replace(place, (self.wanted, self.uses)).0;
         if !open.is_empty() {
-            let part = open.take(slot, combination);
+            let closed = open.take();
             // Without room it counts as late: since the start only.
-            let key = if self.closed.len() < CLOSED || self.closed.contains_key(&part.slot) { part.slot } else { None };
+            let key = if self.closed.len() < CLOSED || self.closed.contains_key(&slot) { slot } else { None };
             match self.closed.get_mut(&key) {
-                Some(sum) => sum.merge(part, &mut self.scratch),
-                None => drop(self.closed.insert(key, SlotPart { slot: key, ..part })),
+                Some(sum) => sum.merge(&closed, &mut self.scratch),
+                None => drop(self.closed.insert(key, closed)),
             }
         }
-        open.seen.clear();
+        open.forget_clients();
+    }
+
+    fn has_room(&self) -> bool {
+        let bytes = || self.open.iter().map(Open::bytes).sum::<usize>();
+        self.open.len() < OPEN || (self.open.len() < OPEN_MAX && bytes() < OPEN_BYTES)
     }
 
     /// Is so much put away that there may soon be no room?
@@ -303,67 +221,39 @@ impl Slots {
         self.current as u8
     }
 
-    /// Counts an entry in that slot whose combination has that number; `None`: it is not kept.
+    /// Counts an entry in that slot whose combination has that number, which is one of [`super::combined`]; `None`: it is not kept.
     #[inline]
     pub fn record(&mut self, slot: u8, combination: Option<u32>, entry: &Increment) {
         let Some(open) = self.open.get_mut(usize::from(slot)) else { return };
-        match combination {
-            Some(number) => {
-                if open.rows.len() <= number as usize {
-                    open.rows.resize(number as usize + 1, Row::default());
-                }
-                let row = &mut open.rows[number as usize];
-                if !std::mem::replace(&mut row.changed, true) {
-                    open.changed.push(number);
-                }
-                row.counts.record(entry);
-            }
-            None => open.others.record(entry),
+        open.record(combination.map(|number| number as u16), entry);
+        if self.is_timed {
+            open.measure(entry);
         }
-        if !self.is_timed {
-            return;
-        }
-        if entry.timed > 0 {
-            open.times.record(entry.time_ms, entry);
-        }
-        open.sizes.record(entry.bytes, entry);
     }
 
     /// A client was there in that slot, with that row at the worker and that hash of its address.
     #[inline]
     pub fn client(&mut self, slot: u8, row: u32, hash: u64) {
-        let Some(open) = self.open.get_mut(usize::from(slot)) else { return };
-        if !self.is_timed {
-            return;
-        }
-        let (at, bit) = (row as usize / 64, 1 << (row % 64));
-        if row == super::table::REFUSED {
-            open.clients.insert(hash);
-            return;
-        }
-        if open.seen.len() <= at {
-            open.seen.resize(at + 1, 0);
-        }
-        if open.seen[at] & bit == 0 {
-            open.seen[at] |= bit;
-            open.clients.insert(hash);
+        if let Some(open) = self.open.get_mut(usize::from(slot)).filter(|_| self.is_timed) {
+            open.client(row, hash);
         }
     }
 
     /// Adds what a node sent for the current slot.
     pub fn node(&mut self, node: u32, counts: &Counts) {
         if let Some(open) = self.open.get_mut(self.current) {
-            add_all(&mut open.nodes, &[(node, *counts)]);
+            open.node(node, counts);
             self.ahead += if self.is_ahead { counts.all_requests() } else { 0 };
         }
     }
 
     /// Gives what was counted since the last call, and begins anew.
     pub fn drain(&mut self, combination: impl Fn(u32) -> Combination, mut each: impl FnMut(SlotPart)) {
-        let closed = std::mem::take(&mut self.closed).into_values();
+        let closed = std::mem::take(&mut self.closed).into_iter();
         let open = self.open.iter_mut().zip(&self.places).filter(|(open, _)| !open.is_empty());
-        let open = open.map(|(open, (slot, _))| open.take(*slot, &combination));
-        for part in closed.chain(open) {
+        let open = open.map(|(open, (slot, _))| (*slot, open.take()));
+        for (slot, closed) in closed.chain(open) {
+            let part = closed.part(slot, &combination);
             if part.slot.is_none() && self.is_timed {
                 self.late += part.total().all_requests();
             }
@@ -378,7 +268,7 @@ impl Slots {
 
     /// Bytes of memory.
     pub fn bytes(&self) -> usize {
-        self.open.iter().map(Open::bytes).sum::<usize>() + self.closed.values().map(SlotPart::bytes).sum::<usize>()
+        self.open.iter().map(Open::bytes).sum::<usize>() + self.closed.values().map(Closed::bytes).sum::<usize>()
     }
 }
 
@@ -386,6 +276,7 @@ impl Slots {
 mod tests {
     use super::*;
     use crate::tally::Band;
+    use crate::tally::uniques::PRECISION;
     use proptest::prelude::*;
     use std::collections::HashMap;
 
@@ -406,7 +297,7 @@ mod tests {
             for (at, (age, number, node, client)) in entries.iter().enumerate() {
                 let time = NOW + 9_000 - age;
                 if !slots.is_current(time) && !slots.enter(time) {
-                    slots.open(combination);
+                    slots.open();
                 }
                 let entry = Increment { band: Band::Miss, bytes: *age, origin_bytes: 0, timed: 1, time_ms: *age / 7 };
                 slots.record(slots.current(), (*number > 0).then_some(*number), &entry);
@@ -450,7 +341,7 @@ mod tests {
         let entry = Increment { band: Band::Miss, bytes: 1, origin_bytes: 0, timed: 0, time_ms: 0 };
         for age in 0..2000_u64 {
             if !slots.enter(now - age * 43_000) {
-                slots.open(combination);
+                slots.open();
             }
             slots.record(slots.current(), Some(1), &entry);
         }
@@ -462,10 +353,42 @@ mod tests {
                 late += part.total().all_requests();
             }
         });
-        assert!(parts <= CLOSED + OPEN + 1, "{parts}");
+        assert!(parts <= CLOSED + OPEN_MAX + 1, "{parts}");
         assert_eq!(sum, 2000);
         assert!(late > 400, "{late}");
         assert_eq!(slots.take_odd(), (0, late));
+    }
+
+    #[test]
+    fn slots_stay_open_while_there_is_room_and_are_used_again_once_handed_over() {
+        let mut slots = Slots::default();
+        let now = 1_795_460_493_000;
+        let mut write = |slots: &mut Slots, second: u64, combinations: u32| {
+            slots.begin(now);
+            if !slots.enter(now - second * 1000) {
+                slots.open();
+            }
+            for number in 0..combinations {
+                let entry = Increment { band: Band::Miss, bytes: 1, origin_bytes: 0, timed: 0, time_ms: 0 };
+                slots.record(slots.current(), Some(number), &entry);
+            }
+        };
+        for _ in 0..3 {
+            (0..40).for_each(|second| write(&mut slots, second, 2));
+        }
+        assert_eq!((slots.open.len(), slots.closed.len()), (40, 0));
+        let mut parts = 0;
+        slots.drain(combination, |_| parts += 1);
+        assert_eq!(parts, 40);
+        (40..80).for_each(|second| write(&mut slots, second, 2));
+        assert_eq!((slots.open.len(), slots.closed.len()), (40, 0), "no more are open than were once");
+        slots.drain(combination, |_| {});
+        // Slots of so many combinations leave no room for more than a few.
+        (100..150).for_each(|second| write(&mut slots, second, 16_000));
+        assert_eq!((slots.open.len(), slots.closed.len()), (40, 10));
+        let mut slots = Slots::default();
+        (0..50).for_each(|second| write(&mut slots, second, 16_000));
+        assert_eq!((slots.open.len(), slots.closed.len()), (OPEN, 50 - OPEN));
     }
 
     #[test]
@@ -474,7 +397,7 @@ mod tests {
         slots.begin(1_000_000);
         for (time, hash) in [(900_000, 1), (900_500, 2 << 60), (901_000, 3 << 60)] {
             if !slots.is_current(time) && !slots.enter(time) {
-                slots.open(combination);
+                slots.open();
             }
             let entry = Increment { band: Band::Miss, bytes: 1, origin_bytes: 0, timed: 0, time_ms: 0 };
             slots.record(slots.current(), Some(1), &entry);

@@ -62,7 +62,7 @@ impl Model {
         let slots = &mut self.workers[worker % count];
         slots.begin(self.now);
         if !slots.is_current(time) && !slots.enter(time) {
-            slots.open(combination);
+            slots.open();
         }
         slots.record(slots.current(), Some(entry.status as u32), &entry.increment);
         slots.client(slots.current(), entry.client as u32, entry.client.wrapping_mul(0x9e37_79b9_7f4a_7c15));
@@ -390,7 +390,7 @@ fn of_combinations_beyond_those_told_apart_the_codes_are() {
         let mut slots = Slots::default();
         slots.begin(START);
         slots.enter(START);
-        slots.open(|_| combination(0));
+        slots.open();
         slots.node(0, &counts);
         let mut empty = None;
         slots.drain(|_| combination(0), |part| empty = Some(part));
