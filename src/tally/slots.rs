@@ -363,7 +363,7 @@ mod tests {
     fn slots_stay_open_while_there_is_room_and_are_used_again_once_handed_over() {
         let mut slots = Slots::default();
         let now = 1_795_460_493_000;
-        let mut write = |slots: &mut Slots, second: u64, combinations: u32| {
+        let write = |slots: &mut Slots, second: u64, combinations: u32| {
             slots.begin(now);
             if !slots.enter(now - second * 1000) {
                 slots.open();
