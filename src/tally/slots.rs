@@ -4,6 +4,7 @@
 //! another and there is no more room, the slot that has waited longest is put away small, until the part is handed over.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use super::Counts;
 use super::combined::Combination;
@@ -18,12 +19,14 @@ use super::windowed;
 const OPEN: usize = 16;
 
 /// As many are open as come before a part is handed over, up to so many, while all together take no more bytes than this: what is read from
-/// files, or sent again, is of many slots at once.
+/// files, or sent again, is of many slots at once. Once they take more, those above [`OPEN`] are put away.
 const OPEN_MAX: usize = 64;
 const OPEN_BYTES: usize = 4 << 20;
 
-/// Slots put away between two parts; entries for further ones count as late. Only a flood of old entries in no order comes here.
+/// Slots put away between two parts, and the bytes that they may take; entries for further ones count as late. Only a flood of old entries in
+/// no order comes here.
 const CLOSED: usize = 512;
+const CLOSED_BYTES: usize = 8 << 20;
 
 /// What a worker has counted in one slot since its last part.
 #[derive(Clone, Debug)]
@@ -54,12 +57,24 @@ impl SlotPart {
     }
 }
 
+/// Which slot is open at a number.
+#[derive(Clone, Copy, Debug, Default)]
+struct At {
+    slot: Option<Slot>,
+    /// When it was last gone to.
+    used: u64,
+    /// Bytes that it took when it was last left.
+    bytes: usize,
+}
+
 /// All slots of a worker.
 #[derive(Clone, Debug)]
 pub struct Slots {
     open: Vec<Open>,
-    /// Which slots they are, and when they were last gone to; apart, since it is looked through often.
-    places: Vec<(Option<Slot>, u64)>,
+    /// Which slots they are; apart, since it is looked through often.
+    places: Vec<At>,
+    /// What the open ones took when they were last left.
+    open_bytes: usize,
     /// The one that is written to.
     current: usize,
     /// What the current one is to become.
@@ -70,6 +85,8 @@ pub struct Slots {
     now: u64,
     uses: u64,
     closed: BTreeMap<Option<Slot>, Closed>,
+    /// At most so many bytes are in it.
+    closed_bytes: usize,
     scratch: Histogram,
     /// The current entries are ahead of now.
     is_ahead: bool,
@@ -83,7 +100,8 @@ impl Default for Slots {
     fn default() -> Self {
         Self {
             open: vec![Open::new()],
-            places: vec![(None, 0)],
+            places: vec![At::default()],
+            open_bytes: 0,
             current: 0,
             wanted: None,
             from: 0,
@@ -91,6 +109,7 @@ impl Default for Slots {
             now: 0,
             uses: 0,
             closed: BTreeMap::new(),
+            closed_bytes: 0,
             scratch: Histogram::default(),
             is_ahead: false,
             ahead: 0,
@@ -142,12 +161,29 @@ impl Slots {
         };
         self.is_ahead = self.to == u64::MAX;
         self.uses += 1;
-        let Some(at) = self.places.iter().position(|(known, _)| *known == slot) else {
-            self.wanted = slot;
-            return false;
-        };
+        self.weigh();
+        self.wanted = slot;
+        !self.is_heavy() && self.find()
+    }
+
+    /// Notes what the current slot takes, for it is left.
+    fn weigh(&mut self) {
+        let (place, open) = (&mut self.places[self.current], &self.open[self.current]);
+        let bytes = open.bytes();
+        self.open_bytes = self.open_bytes - place.bytes + bytes;
+        place.bytes = bytes;
+    }
+
+    /// Do those that are open beyond what is open in any case take too much?
+    fn is_heavy(&self) -> bool {
+        self.open.len() > OPEN && self.open_bytes > OPEN_BYTES
+    }
+
+    /// Goes to the slot that is wanted, if it is open.
+    fn find(&mut self) -> bool {
+        let Some(at) = self.places.iter().position(|place| place.slot == self.wanted) else { return false };
         self.current = at;
-        self.places[at].1 = self.uses;
+        self.places[at].used = self.uses;
         true
     }
 
@@ -155,7 +191,7 @@ impl Slots {
     pub fn keyed(&self, time: u64) -> windowed::Slot {
         match self.places.get(self.current) {
             // What is in no window here is in none there: their oldest bucket reaches further back.
-            Some((None, _)) => windowed::Slot::START,
+            Some(At { slot: None, .. }) => windowed::Slot::START,
             _ => windowed::Slot::of(time, self.now),
         }
     }
@@ -174,45 +210,68 @@ impl Slots {
     /// the place of the one that has waited longest. All entries must be counted before.
     #[cold]
     pub fn open(&mut self) {
-        let waiting = |slots: &Self, may_be: fn(&Open) -> bool| {
-            let places = slots.places.iter().zip(&slots.open).enumerate().filter(|(_, (_, open))| may_be(open));
-            places.min_by_key(|(_, ((_, used), _))| *used).map(|(at, _)| at)
-        };
-        let handed_over = waiting(self, Open::is_empty);
-        if handed_over.is_none() && self.has_room() {
-            self.current = self.open.len();
-            self.open.push(Open::new());
-            self.places.push((self.wanted, self.uses));
-            return;
-        }
-        self.current = handed_over.or_else(|| waiting(self, |_| true)).unwrap_or(0);
-        let (place, open) = (&mut self.places[self.current], &mut self.open[self.current]);
-        let slot = std::mem::replace(place, (self.wanted, self.uses)).0;
-        if !open.is_empty() {
-            let closed = open.take();
-            // Without room it counts as late: since the start only.
-            let key = if self.closed.len() < CLOSED || self.closed.contains_key(&slot) { slot } else { None };
-            match self.closed.get_mut(&key) {
-                Some(sum) => sum.merge(&closed, &mut self.scratch),
-                None => drop(self.closed.insert(key, closed)),
+        if self.is_heavy() {
+            while self.open.len() > OPEN {
+                self.put_away(self.open.len() - 1);
+                self.open.pop();
+                self.open_bytes -= self.places.pop().map_or(0, |place| place.bytes);
+            }
+            self.current = 0;
+            if self.find() {
+                return;
             }
         }
-        open.forget_clients();
+        let handed_over = self.longest_waiting(Open::is_empty);
+        let has_room = self.open.len() < OPEN || (self.open.len() < OPEN_MAX && self.open_bytes < OPEN_BYTES);
+        if handed_over.is_none() && has_room {
+            self.current = self.open.len();
+            self.open.push(Open::new());
+            self.places.push(At { slot: self.wanted, used: self.uses, bytes: 0 });
+            return;
+        }
+        self.current = handed_over.or_else(|| self.longest_waiting(|_| true)).unwrap_or(0);
+        self.put_away(self.current);
+        self.open[self.current].forget_clients();
+        let place = &mut self.places[self.current];
+        (place.slot, place.used) = (self.wanted, self.uses);
     }
 
-    fn has_room(&self) -> bool {
-        let bytes = || self.open.iter().map(Open::bytes).sum::<usize>();
-        self.open.len() < OPEN || (self.open.len() < OPEN_MAX && bytes() < OPEN_BYTES)
+    /// The number of the slot that was left first, of those that may be.
+    fn longest_waiting(&self, may_be: impl Fn(&Open) -> bool) -> Option<usize> {
+        let numbers = (0..self.open.len()).filter(|at| may_be(&self.open[*at]));
+        numbers.min_by_key(|at| self.places[*at].used)
+    }
+
+    /// Puts away what a slot has.
+    fn put_away(&mut self, at: usize) {
+        let (slot, open) = (self.places[at].slot, &mut self.open[at]);
+        if open.is_empty() {
+            return;
+        }
+        let closed = open.take();
+        // Without room it counts as late: since the start only.
+        let has_room = self.closed.len() < CLOSED || self.closed.contains_key(&slot);
+        let key = if has_room && self.closed_bytes < CLOSED_BYTES { slot } else { None };
+        let sum = match self.closed.entry(key) {
+            Entry::Occupied(sum) => {
+                let sum = sum.into_mut();
+                self.closed_bytes -= sum.bytes();
+                sum.merge(&closed, &mut self.scratch);
+                sum
+            }
+            Entry::Vacant(place) => place.insert(closed),
+        };
+        self.closed_bytes += sum.bytes();
     }
 
     /// Is so much put away that there may soon be no room?
     pub fn is_crowded(&self) -> bool {
-        self.closed.len() >= CLOSED / 2
+        self.closed.len() >= CLOSED / 2 || self.closed_bytes >= CLOSED_BYTES / 2
     }
 
     /// True if what is written to now is in no window any more.
     pub fn is_late(&self) -> bool {
-        self.is_timed && self.places.get(self.current).is_some_and(|(slot, _)| slot.is_none())
+        self.is_timed && self.places.get(self.current).is_some_and(|place| place.slot.is_none())
     }
 
     /// The number of the slot that is written to, for [`Slots::record`].
@@ -249,9 +308,10 @@ impl Slots {
 
     /// Gives what was counted since the last call, and begins anew.
     pub fn drain(&mut self, combination: impl Fn(u32) -> Combination, mut each: impl FnMut(SlotPart)) {
+        self.closed_bytes = 0;
         let closed = std::mem::take(&mut self.closed).into_iter();
         let open = self.open.iter_mut().zip(&self.places).filter(|(open, _)| !open.is_empty());
-        let open = open.map(|(open, (slot, _))| (*slot, open.take()));
+        let open = open.map(|(open, place)| (place.slot, open.take()));
         for (slot, closed) in closed.chain(open) {
             let part = closed.part(slot, &combination);
             if part.slot.is_none() && self.is_timed {
@@ -383,12 +443,57 @@ mod tests {
         (40..80).for_each(|second| write(&mut slots, second, 2));
         assert_eq!((slots.open.len(), slots.closed.len()), (40, 0), "no more are open than were once");
         slots.drain(combination, |_| {});
-        // Slots of so many combinations leave no room for more than a few.
-        (100..150).for_each(|second| write(&mut slots, second, 16_000));
-        assert_eq!((slots.open.len(), slots.closed.len()), (40, 10));
-        let mut slots = Slots::default();
-        (0..50).for_each(|second| write(&mut slots, second, 16_000));
+        // Slots of so many combinations leave no room for more than a few, old or new.
+        (100..150).for_each(|second| write(&mut slots, second, 2000));
         assert_eq!((slots.open.len(), slots.closed.len()), (OPEN, 50 - OPEN));
+        let mut slots = Slots::default();
+        (0..50).for_each(|second| write(&mut slots, second, 2000));
+        assert_eq!((slots.open.len(), slots.closed.len()), (OPEN, 50 - OPEN));
+    }
+
+    #[test]
+    fn slots_that_grow_later_are_bounded_in_memory_too() {
+        let entry = |number| Increment { band: Band::Miss, bytes: number, origin_bytes: 0, timed: 1, time_ms: number };
+        let mut full = Open::new();
+        for number in 0..16_000 {
+            full.record(Some(number), &entry(number.into()));
+            full.measure(&entry(number.into()));
+        }
+        let now = 1_795_460_493_000;
+        let mut slots = Slots::default();
+        let mut most = 0;
+        // Combinations of each slot, times that all slots get as many, and whether they are handed over then; and whether any is late.
+        for (each, turns, is_handed_over, is_late) in [
+            (2, 1, true, false),
+            (16_000, 1, true, true),
+            (2, 3, false, false),
+            (400, 30, true, true),
+            (2, 2, true, false),
+        ] {
+            let mut written = 0;
+            for turn in 0..turns {
+                for second in 0..OPEN_MAX as u64 {
+                    slots.begin(now);
+                    if !slots.enter(now - second * 1000) {
+                        slots.open();
+                    }
+                    for number in turn * each..(turn + 1) * each {
+                        slots.record(slots.current(), Some(number), &entry(number.into()));
+                        written += 1;
+                    }
+                    most = most.max(slots.bytes());
+                }
+            }
+            if is_handed_over {
+                let mut counted = 0;
+                slots.drain(combination, |part| counted += part.total().all_requests());
+                assert!(counted >= written);
+                assert_eq!(slots.take_odd().1 > 0, is_late, "{each} combinations, {turns} times");
+            }
+        }
+        // Those that are open in any case, the one that is written to, and what is put away.
+        let bound = (OPEN + 1) * full.bytes() + CLOSED_BYTES + full.bytes();
+        assert!(most > OPEN_BYTES && most < bound, "{most} of {bound}");
     }
 
     #[test]
