@@ -5,6 +5,7 @@
 pub mod batch;
 pub mod caps;
 pub mod classify;
+mod closed_slots;
 pub mod combined;
 pub mod counts;
 pub mod delta;

@@ -1,11 +1,9 @@
-//! A slot of entry time that is written to, and one that was put away.
+//! A slot of entry time that is written to.
 
 use super::Counts;
-use super::combined::Combination;
+use super::closed_slots::{Closed, add_all};
 use super::counts::Increment;
-use super::histogram::{Histogram, Packed};
-use super::slot::Slot;
-use super::slots::SlotPart;
+use super::histogram::Histogram;
 use super::sparse::Sparse;
 use super::table::REFUSED;
 use super::uniques::{PRECISION, Sketch};
@@ -115,65 +113,5 @@ impl Open {
             + self.seen.capacity() * size_of::<u64>()
             + self.clients.bytes()
             + size_of::<Self>()
-    }
-}
-
-/// What a slot had, put away small.
-#[derive(Clone, Debug)]
-pub(super) struct Closed {
-    /// By number, ascending.
-    combinations: Vec<(u16, Counts)>,
-    others: Counts,
-    nodes: Vec<(u32, Counts)>,
-    times: Packed,
-    sizes: Packed,
-    clients: Sketch,
-}
-
-impl Closed {
-    /// Adds all of `other`. `scratch` is empty, and is so again afterwards.
-    pub fn merge(&mut self, other: &Self, scratch: &mut Histogram) {
-        self.combinations.extend_from_slice(&other.combinations);
-        // Two runs that ascend: this sort only merges them.
-        self.combinations.sort_by_key(|(number, _)| *number);
-        self.combinations.dedup_by(|(number, more), (before, sum)| {
-            let same = number == before;
-            if same {
-                sum.merge(more);
-            }
-            same
-        });
-        add_all(&mut self.nodes, &other.nodes);
-        self.others.merge(&other.others);
-        self.times.add(&other.times, scratch);
-        self.sizes.add(&other.sizes, scratch);
-        self.clients.merge(&other.clients);
-    }
-
-    /// As it is handed over, for that slot. `combination` knows what numbers stand for.
-    pub fn part(self, slot: Option<Slot>, combination: impl Fn(u32) -> Combination) -> SlotPart {
-        let Self { combinations, others, nodes, times, sizes, clients } = self;
-        let combinations = combinations.into_iter().map(|(number, counts)| (combination(number.into()), counts));
-        SlotPart { slot, combinations: combinations.collect(), others, nodes, times, sizes, clients }
-    }
-
-    /// Bytes of memory, about.
-    pub fn bytes(&self) -> usize {
-        self.combinations.capacity() * size_of::<(u16, Counts)>()
-            + self.nodes.capacity() * size_of::<(u32, Counts)>()
-            + self.times.bytes()
-            + self.sizes.bytes()
-            + self.clients.bytes()
-            + size_of::<Self>()
-    }
-}
-
-/// Of few keys.
-fn add_all(sums: &mut Vec<(u32, Counts)>, more: &[(u32, Counts)]) {
-    for (key, counts) in more {
-        match sums.iter_mut().find(|(known, _)| known == key) {
-            Some((_, sum)) => sum.merge(counts),
-            None => sums.push((*key, *counts)),
-        }
     }
 }

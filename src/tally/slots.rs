@@ -3,14 +3,12 @@
 //! Few slots are written to at once, since Traffic Server's buffers hold about five seconds: those lie in arrays. When an entry comes for
 //! another and there is no more room, the slot that has waited longest is put away small, until the part is handed over.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
-
 use super::Counts;
+use super::closed_slots::ClosedSlots;
 use super::combined::Combination;
 use super::counts::Increment;
-use super::histogram::{Histogram, Packed};
-use super::open_slot::{Closed, Open};
+use super::histogram::Packed;
+use super::open_slot::Open;
 use super::slot::{Place, Slot};
 use super::uniques::Sketch;
 use super::windowed;
@@ -22,11 +20,6 @@ const OPEN: usize = 16;
 /// files, or sent again, is of many slots at once. Once they take more, those above [`OPEN`] are put away.
 const OPEN_MAX: usize = 64;
 const OPEN_BYTES: usize = 4 << 20;
-
-/// Slots put away between two parts, and the bytes that they may take; entries for further ones count as late. Only a flood of old entries in
-/// no order comes here.
-const CLOSED: usize = 512;
-const CLOSED_BYTES: usize = 8 << 20;
 
 /// What a worker has counted in one slot since its last part.
 #[derive(Clone, Debug)]
@@ -84,10 +77,7 @@ pub struct Slots {
     to: u64,
     now: u64,
     uses: u64,
-    closed: BTreeMap<Option<Slot>, Closed>,
-    /// At most so many bytes are in it.
-    closed_bytes: usize,
-    scratch: Histogram,
+    closed: ClosedSlots,
     /// The current entries are ahead of now.
     is_ahead: bool,
     ahead: u64,
@@ -108,9 +98,7 @@ impl Default for Slots {
             to: 0,
             now: 0,
             uses: 0,
-            closed: BTreeMap::new(),
-            closed_bytes: 0,
-            scratch: Histogram::default(),
+            closed: ClosedSlots::default(),
             is_ahead: false,
             ahead: 0,
             late: 0,
@@ -244,29 +232,14 @@ impl Slots {
 
     /// Puts away what a slot has.
     fn put_away(&mut self, at: usize) {
-        let (slot, open) = (self.places[at].slot, &mut self.open[at]);
-        if open.is_empty() {
-            return;
+        if !self.open[at].is_empty() {
+            self.closed.add(self.places[at].slot, self.open[at].take());
         }
-        let closed = open.take();
-        // Without room it counts as late: since the start only.
-        let has_room = self.closed.len() < CLOSED || self.closed.contains_key(&slot);
-        let key = if has_room && self.closed_bytes < CLOSED_BYTES { slot } else { None };
-        let sum = match self.closed.entry(key) {
-            Entry::Occupied(sum) => {
-                let sum = sum.into_mut();
-                self.closed_bytes -= sum.bytes();
-                sum.merge(&closed, &mut self.scratch);
-                sum
-            }
-            Entry::Vacant(place) => place.insert(closed),
-        };
-        self.closed_bytes += sum.bytes();
     }
 
     /// Is so much put away that there may soon be no room?
     pub fn is_crowded(&self) -> bool {
-        self.closed.len() >= CLOSED / 2 || self.closed_bytes >= CLOSED_BYTES / 2
+        self.closed.is_crowded()
     }
 
     /// True if what is written to now is in no window any more.
@@ -308,8 +281,7 @@ impl Slots {
 
     /// Gives what was counted since the last call, and begins anew.
     pub fn drain(&mut self, combination: impl Fn(u32) -> Combination, mut each: impl FnMut(SlotPart)) {
-        self.closed_bytes = 0;
-        let closed = std::mem::take(&mut self.closed).into_iter();
+        let closed = self.closed.take();
         let open = self.open.iter_mut().zip(&self.places).filter(|(open, _)| !open.is_empty());
         let open = open.map(|(open, place)| (place.slot, open.take()));
         for (slot, closed) in closed.chain(open) {
@@ -328,7 +300,7 @@ impl Slots {
 
     /// Bytes of memory.
     pub fn bytes(&self) -> usize {
-        self.open.iter().map(Open::bytes).sum::<usize>() + self.closed.values().map(Closed::bytes).sum::<usize>()
+        self.open.iter().map(Open::bytes).sum::<usize>() + self.closed.bytes()
     }
 }
 
@@ -336,6 +308,7 @@ impl Slots {
 mod tests {
     use super::*;
     use crate::tally::Band;
+    use crate::tally::closed_slots::{CLOSED, CLOSED_BYTES};
     use crate::tally::uniques::PRECISION;
     use proptest::prelude::*;
     use std::collections::HashMap;
