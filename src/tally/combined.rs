@@ -8,8 +8,9 @@ use super::classify::Verdict;
 use super::recent::SPREAD;
 use super::table::Seed;
 
-/// Combinations that are kept; more come from somebody who plays, and are counted one by one.
-const COMBINATIONS_MAX: usize = 16 * 1024;
+/// Combinations that are kept until all are forgotten; more come from somebody who plays, and are counted one by one. Honest traffic has some
+/// hundred, and each takes room in each slot.
+const COMBINATIONS_MAX: usize = 4 * 1024;
 
 // The tables of slots have numbers of 16 bits.
 const _: () = assert!(COMBINATIONS_MAX < u16::MAX as usize);
@@ -146,6 +147,16 @@ impl Combined {
         Some(number)
     }
 
+    /// Is there no room for another?
+    pub fn is_full(&self) -> bool {
+        self.words.len() >= COMBINATIONS_MAX
+    }
+
+    /// Forgets them all: numbers mean others from now on.
+    pub fn forget(&mut self) {
+        *self = Self::new(self.seed.clone());
+    }
+
     /// What a number stands for.
     pub fn combination(&self, number: u32) -> Combination {
         Combination::unpack(self.words.get(number as usize).copied().unwrap_or(u64::MAX))
@@ -217,6 +228,9 @@ mod tests {
         }
         assert_eq!(combined.know(&combination(60_000)).number(), None);
         assert_eq!(combined.know(&combination(7)).number(), Some(7));
-        assert_eq!(combined.combination(7), combination(7));
+        assert_eq!((combined.combination(7), combined.is_full()), (combination(7), true));
+        combined.forget();
+        assert_eq!((combined.know(&combination(60_000)).number(), combined.is_full()), (Some(0), false));
+        assert_eq!(combined.know(&combination(7)).number(), Some(1));
     }
 }

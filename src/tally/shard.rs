@@ -472,6 +472,11 @@ impl Shard {
             part.cells_lost = self.cells.hand_over(&self.combined, &mut part.cells);
             // Slots have new numbers: the next entry has to go to its own anew.
             self.slots.leave();
+            if self.combined.is_full() {
+                // Those of now may be others than those of a flood before.
+                self.combined.forget();
+                self.cells.forget_combinations();
+            }
         }
         self.filters.hand_over(part, tick, full);
     }

@@ -144,6 +144,11 @@ impl Cells {
         }
     }
 
+    /// Combinations have new numbers.
+    pub fn forget_combinations(&mut self) {
+        self.kinds.clear();
+    }
+
     #[cold]
     fn learn(&mut self, number: u32, combined: &Combined) -> u16 {
         for number in self.kinds.len() as u32..=number {
