@@ -184,7 +184,7 @@ impl Filters {
         self.live.push(Live {
             opened,
             tables,
-            rollup: is_timed.then(|| Rollup::new(caps.precision, caps.combinations)),
+            rollup: is_timed.then(|| Rollup::new(caps.precision, caps.combinations, caps.history)),
             sums: Sums::default(),
             since: now,
             unwatched: None,

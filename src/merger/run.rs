@@ -105,7 +105,7 @@ impl Merger {
             filters: Filters::new(making),
             tables: Tables::new(&config.caps, config.workers, &config.seed, now, config.statistics == Statistics::All),
             rollup: (config.statistics == Statistics::All)
-                .then(|| Rollup::new(config.caps.precision, config.caps.combinations)),
+                .then(|| Rollup::new(config.caps.precision, config.caps.combinations, config.caps.history)),
             profiles: (config.statistics == Statistics::All).then(|| Profiles::new(config.caps.profiles, now)),
             reuse: (config.statistics == Statistics::All).then(|| Reuse::new(config.caps.sampled_urls)),
             records: Kept::new(config.caps.records),

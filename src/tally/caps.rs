@@ -18,6 +18,9 @@ pub struct Caps {
     pub precision: u8,
     /// Combinations of small dimensions that are told apart in one bucket of time.
     pub combinations: usize,
+    /// Bytes that buckets of small dimensions, times and sizes may take: some ten MiB after a day of busy traffic, and more of a flood of
+    /// codes and sizes only.
+    pub history: usize,
     /// URLs in the sample of reuse: within about 1 % of the true curve with 8192 (SHARDS, figure 6).
     pub sampled_urls: usize,
     /// Cells of one worker between two full ticks, of which profiles are made.
@@ -57,6 +60,9 @@ const CELLS_MAX: usize = 64 * 1024;
 /// Profiles that take more bytes than this are cut in more than a few ms.
 const PROFILES_MAX: usize = 64 << 20;
 
+/// Even the smallest budget has 5 KB for each bucket of a day.
+const HISTORY_MIN: usize = 12 << 20;
+
 /// Records that take more bytes than this are no longer a few.
 const RECORDS_MAX: usize = 32 << 20;
 
@@ -90,8 +96,9 @@ const fn share(dimension: Dimension) -> usize {
 
 impl Caps {
     /// Divides `memory` bytes: a quarter for connection buffers, a quarter for the workers' tables, a fifth for the merger's open ones, a
-    /// tenth for what is closed, 5.5 % for profiles, and 2 % for records. The rest is for browsers and answers under way. Workers that kept more
-    /// rows would only give the merger more to drop.
+    /// tenth for what is closed, 5.5 % for profiles, and 2 % for records. The rest is for browsers and answers under way. What buckets of small
+    /// dimensions may take is on top: they are small but for a flood of codes. Workers that kept more rows would only give the merger more to
+    /// drop.
     pub fn new(memory: u64, workers: usize) -> Self {
         let memory = usize::try_from(memory).unwrap_or(usize::MAX);
         let workers = workers.max(1);
@@ -113,6 +120,7 @@ impl Caps {
             connection_bytes: memory / 4 / workers,
             precision,
             combinations,
+            history: HISTORY_MIN + memory / 8,
             sampled_urls,
             worker_cells: (memory / 100 * 3 / workers / WORKER_CELL).clamp(CELLS_MIN, CELLS_MAX),
             profiles: (memory / 40).min(PROFILES_MAX),

@@ -284,6 +284,7 @@ pub fn caps(of: &Caps) -> Caps {
         worker_rows: of.worker_rows.map(smaller),
         merger_rows: of.merger_rows.map(smaller),
         water: of.water / 64,
+        history: of.history / 4,
         precision: of.precision.min(super::uniques::PRECISION - 1),
         sampled_urls: 0,
         // The distributions of a filter are those of its own entries.

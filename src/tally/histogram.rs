@@ -85,18 +85,11 @@ impl Histogram {
 
     /// What is in it, small; and begins anew.
     pub fn take(&mut self) -> Packed {
-        let mut packed = Packed { least: self.least, most: self.most, bytes: Vec::new() };
         let mut cells: Vec<(u16, Cell)> = self.cells.drain().collect();
         cells.sort_unstable_by_key(|(at, _)| *at);
-        let mut next = 0;
-        for (at, Cell { requests, bytes, hits }) in cells {
-            for number in [u64::from(at) - next, requests, bytes, hits] {
-                varint::write(number, &mut packed.bytes);
-            }
-            next = u64::from(at) + 1;
-        }
+        let Self { least, most, .. } = *self;
         (self.least, self.most) = (u64::MAX, 0);
-        packed
+        Packed { least, most, bytes: packed(cells) }
     }
 
     /// What is in it, small; it stays.
@@ -117,6 +110,18 @@ pub struct Packed {
     most: u64,
     /// Cells with something in them, ascending: gap, requests, bytes, hits as varints.
     bytes: Vec<u8>,
+}
+
+fn packed(cells: Vec<(u16, Cell)>) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut next = 0;
+    for (at, Cell { requests, bytes, hits }) in cells {
+        for number in [u64::from(at) - next, requests, bytes, hits] {
+            varint::write(number, &mut out);
+        }
+        next = u64::from(at) + 1;
+    }
+    out
 }
 
 impl Default for Packed {
@@ -145,6 +150,26 @@ impl Packed {
             scratch.merge(other);
             *self = scratch.take();
         }
+    }
+
+    /// The same in half as many cells at most: neighbours are joined, in the one of them that has the most requests.
+    #[must_use]
+    pub fn coarser(&self) -> Self {
+        let fine: Vec<(u16, Cell)> = self.cells().collect();
+        for width in 1..u16::BITS {
+            let mut cells: Vec<(u16, Cell)> = Vec::new();
+            let groups = fine.chunk_by(|(a, _), (b, _)| a >> width == b >> width);
+            cells.extend(groups.filter_map(|group| {
+                let (at, _) = group.iter().max_by_key(|(_, cell)| cell.requests)?;
+                let mut sum = Cell::default();
+                group.iter().for_each(|(_, cell)| sum.merge(cell));
+                Some((*at, sum))
+            }));
+            if cells.len() * 2 <= fine.len() {
+                return Self { least: self.least, most: self.most, bytes: packed(cells) };
+            }
+        }
+        self.clone()
     }
 
     /// True without an entry.
@@ -202,7 +227,7 @@ mod tests {
         Increment { band, bytes, origin_bytes: 0, timed: 1, time_ms: 0 }
     }
 
-    fn packed(values: &[u64]) -> Packed {
+    fn histogram(values: &[u64]) -> Packed {
         let mut histogram = Histogram::default();
         values.iter().for_each(|&value| histogram.record(value, &entry(value, Band::Fresh)));
         histogram.take()
@@ -228,7 +253,7 @@ mod tests {
             mut values in prop::collection::vec(prop_oneof![0..300_u64, any::<u32>().prop_map(u64::from)], 1..200),
             part in 1..=10_000_u64,
         ) {
-            let [found] = packed(&values).percentiles([part]).unwrap();
+            let [found] = histogram(&values).percentiles([part]).unwrap();
             values.sort_unstable();
             // The definition, word for word: the smallest value with at least that part at or below it.
             let exact = *values
@@ -247,9 +272,29 @@ mod tests {
         #[test]
         fn merging_is_counting_together(a in prop::collection::vec(any::<u64>(), 0..50), b in prop::collection::vec(any::<u64>(), 0..50)) {
             let mut merged = Histogram::default();
-            merged.merge(&packed(&a));
-            merged.merge(&packed(&b));
-            prop_assert_eq!(merged.take(), packed(&[b, a].concat()));
+            merged.merge(&histogram(&a));
+            merged.merge(&histogram(&b));
+            prop_assert_eq!(merged.take(), histogram(&[b, a].concat()));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_coarser_one_has_half_the_cells_and_the_same_sums(
+            values in prop::collection::vec(prop_oneof![0..300_u64, any::<u32>().prop_map(u64::from)], 2..200),
+        ) {
+            let mut fine = histogram(&values);
+            loop {
+                let (cells, coarse) = (fine.cells().count(), fine.coarser());
+                prop_assert!(coarse.cells().count() <= (cells / 2).max(1));
+                prop_assert_eq!((coarse.total(), coarse.extremes()), (fine.total(), fine.extremes()));
+                // What it tells is a number near one that was there.
+                prop_assert!(coarse.cells().all(|(at, _)| fine.cells().any(|(known, _)| known == at)));
+                if cells == 1 {
+                    break;
+                }
+                fine = coarse;
+            }
         }
     }
 

@@ -308,7 +308,7 @@ mod tests {
 
     /// Traffic that varies a little, as given by second since the start.
     fn history(seconds: u64, traffic: impl Fn(u64) -> Second) -> History {
-        let mut rollup = Rollup::new(PRECISION, 1024);
+        let mut rollup = Rollup::new(PRECISION, 1024, usize::MAX);
         for second in 0..seconds {
             let Second { requests, errors, misses, time_ms } = traffic(second);
             let mut counts = Counts::default();

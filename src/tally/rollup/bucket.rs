@@ -98,14 +98,36 @@ impl Bucket {
     }
 
     fn trim(&mut self, most: usize, of_codes: impl Fn(u32) -> u32) {
-        if self.combinations.iter().count() <= most {
-            return;
+        if self.combinations.iter().count() > most {
+            let rows = self.trimmed(most, of_codes);
+            self.combinations = Rows::pack(rows);
         }
+    }
+
+    /// The `most` combinations that have the most requests, and the codes of the others.
+    fn trimmed(&self, most: usize, of_codes: impl Fn(u32) -> u32) -> Vec<(u32, Counts)> {
         let mut rows: Vec<(u32, Counts)> = self.combinations.iter().collect();
-        rows.sort_unstable_by_key(|(number, counts)| (std::cmp::Reverse(counts.all_requests()), *number));
-        for (number, _) in &mut rows[most..] {
+        by_requests(&mut rows);
+        for (number, _) in rows.iter_mut().skip(most) {
             *number = of_codes(*number);
         }
+        super::ascending(&mut rows);
+        rows
+    }
+
+    /// Makes the largest part of it half as large: of combinations those with the fewest requests are not told apart, or only their codes are;
+    /// times and sizes are told less finely. All sums stay.
+    pub fn halve(&mut self, of_codes: impl Fn(u32) -> u32) {
+        let [combinations, times, sizes] = [self.combinations.bytes(), self.times.bytes(), self.sizes.bytes()];
+        if combinations < times.max(sizes) {
+            let largest = if times > sizes { &mut self.times } else { &mut self.sizes };
+            *largest = largest.coarser();
+            return;
+        }
+        let most = self.combinations.iter().count() / 2;
+        let mut rows = self.trimmed(most / 2, of_codes);
+        by_requests(&mut rows);
+        rows.drain(most.min(rows.len())..).for_each(|(_, counts)| self.others.merge(&counts));
         super::ascending(&mut rows);
         self.combinations = Rows::pack(rows);
     }
@@ -127,4 +149,9 @@ impl Bucket {
     pub fn bytes(&self) -> usize {
         self.combinations.bytes() + self.nodes.bytes() + self.times.bytes() + self.sizes.bytes() + size_of::<Self>()
     }
+}
+
+/// Sorts by requests, the most first.
+fn by_requests(rows: &mut [(u32, Counts)]) {
+    rows.sort_unstable_by_key(|(number, counts)| (std::cmp::Reverse(counts.all_requests()), *number));
 }

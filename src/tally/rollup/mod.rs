@@ -65,11 +65,17 @@ pub struct Rollup {
     covered: Option<u64>,
     /// Combinations told apart in one bucket.
     combinations_max: usize,
+    /// Bytes that all buckets may take.
+    bytes_max: usize,
 }
 
+/// Buckets that are halved in one tick: more than a flood makes in that time.
+const HALVED: usize = 256;
+
 impl Rollup {
-    /// Nothing yet; sketches of clients have that precision ([`Sketch::new`]), and that many combinations are told apart in one bucket.
-    pub fn new(precision: u8, combinations_max: usize) -> Self {
+    /// Nothing yet; sketches of clients have that precision ([`Sketch::new`]), that many combinations are told apart in one bucket, and
+    /// all buckets take about so many bytes at most: above, the largest of them tell less.
+    pub fn new(precision: u8, combinations_max: usize, bytes_max: usize) -> Self {
         let history = History {
             levels: LEVELS.map(|(width, keep)| Ring::new(width, keep)),
             clients: CLIENTS.map(|(width, keep)| Ring::new(width, keep)),
@@ -88,6 +94,7 @@ impl Rollup {
             scratch: Histogram::default(),
             covered: None,
             combinations_max,
+            bytes_max,
         }
     }
 
@@ -184,8 +191,37 @@ impl Rollup {
                 *sum = both;
             });
         }
+        self.halve_largest();
         self.history.times = Arc::new(self.times.packed());
         self.history.sizes = Arc::new(self.sizes.packed());
+    }
+
+    /// Halves the largest buckets, as many as it takes to be below what all together may take.
+    fn halve_largest(&mut self) {
+        let bytes = self.history.bucket_bytes();
+        if bytes <= self.bytes_max {
+            return;
+        }
+        let History { levels: [seconds, tens, minutes], whole, combinations, .. } = &mut self.history;
+        let rings = [seconds, tens, minutes, whole];
+        let sizes = |(at, ring): (usize, &&mut Ring<Bucket>)| {
+            ring.range(0, u64::MAX).map(|(start, bucket)| (bucket.bytes(), at, start)).collect::<Vec<_>>()
+        };
+        let mut largest: Vec<(usize, usize, u64)> = rings.iter().enumerate().flat_map(sizes).collect();
+        largest.sort_unstable_by(|a, b| b.cmp(a));
+        // A bit less, so that it isn't so again with the next entry.
+        let mut over = bytes - self.bytes_max + self.bytes_max / 16;
+        for (before, at, start) in largest.into_iter().take(HALVED) {
+            let mut after = before;
+            rings[at].change_known(start, |bucket| {
+                bucket.halve(|number| combinations.of_codes(number));
+                after = bucket.bytes();
+            });
+            over = over.saturating_sub(before.saturating_sub(after));
+            if over == 0 {
+                break;
+            }
+        }
     }
 
     fn forget(&mut self, now: u64) {
@@ -234,7 +270,7 @@ fn ascending(rows: &mut Vec<(u32, Counts)>) {
 
 impl Default for History {
     fn default() -> Self {
-        Rollup::new(super::uniques::PRECISION, 0).history
+        Rollup::new(super::uniques::PRECISION, 0, 0).history
     }
 }
 
@@ -246,8 +282,12 @@ impl History {
 
     /// Bytes of memory.
     pub fn bytes(&self) -> usize {
-        let buckets = self.levels.iter().chain([&self.whole]).map(|ring| ring.bytes(Bucket::bytes)).sum::<usize>();
         let clients = self.clients.iter().chain([&self.whole_clients]).map(|ring| ring.bytes(Sketch::bytes));
-        buckets + clients.sum::<usize>() + self.combinations.bytes() + self.all_clients.bytes()
+        self.bucket_bytes() + clients.sum::<usize>() + self.combinations.bytes() + self.all_clients.bytes()
+    }
+
+    /// Bytes of all buckets.
+    fn bucket_bytes(&self) -> usize {
+        self.levels.iter().chain([&self.whole]).map(|ring| ring.bytes(Bucket::bytes)).sum()
     }
 }

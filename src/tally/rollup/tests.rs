@@ -51,7 +51,7 @@ impl Model {
     fn new(workers: usize) -> Self {
         Self {
             workers: vec![Slots::default(); workers],
-            rollup: Rollup::new(14, 1024),
+            rollup: Rollup::new(14, 1024, usize::MAX),
             entries: Vec::new(),
             now: START,
         }
@@ -376,7 +376,7 @@ fn the_series_since_the_start_grows_wider_and_keeps_all() {
 
 #[test]
 fn of_combinations_beyond_those_told_apart_the_codes_are() {
-    let mut rollup = Rollup::new(12, 100);
+    let mut rollup = Rollup::new(12, 100, usize::MAX);
     let mut counts = Counts::default();
     counts.record(&Increment { band: Band::Miss, bytes: 1, origin_bytes: 0, timed: 0, time_ms: 0 });
     for round in 0..4 {
@@ -410,4 +410,48 @@ fn of_combinations_beyond_those_told_apart_the_codes_are() {
     };
     assert!(of(crate::tally::table::REFUSED) > 1000);
     assert_eq!(of(7), 4, "those with more are kept");
+}
+
+#[test]
+fn a_flood_of_codes_times_and_sizes_is_bounded_and_all_sums_stay() {
+    const BYTES: usize = 1 << 20;
+    let mut model = Model { rollup: Rollup::new(12, 128, BYTES), ..Model::new(1) };
+    let (mut random, mut was_full) = (StdRng::seed_from_u64(5), false);
+    for minute in 0..60 {
+        let slots: Vec<u64> = (0..10).map(|_| random.random_range(0..5_000_000)).collect();
+        for at in 0..3000 {
+            let number = random.random::<u64>() >> random.random_range(24..64);
+            let increment =
+                Increment { band: Band::Error, bytes: number, origin_bytes: 0, timed: 1, time_ms: number / 3 };
+            let entry = Entry { time: 0, seen: 0, status: random.random_range(0..1000), node: 1, client: 1, increment };
+            model.entry(0, START + minute * 60_000 - slots[at % slots.len()], entry);
+        }
+        model.tick(START + minute * 60_000, true);
+        let bytes = model.rollup.history.bucket_bytes();
+        assert!(bytes < BYTES / 8 * 9, "{bytes} at minute {minute}");
+        was_full |= bytes > BYTES * 7 / 8;
+    }
+    assert!(was_full, "no more goes than has to");
+    let history = model.rollup.history();
+    for window in [Window::Minute, Window::TenMinutes, Window::Hour, Window::Day] {
+        let entries = model.naive(window);
+        let span = history.window(window, model.now).unwrap();
+        let expected = total(&entries);
+        assert_eq!(history.sum(span, model.now, START).total, expected);
+        let (rows, mut sum) = history.by_value(span, Dimension::Status);
+        for (value, counts) in &rows {
+            let Value::Code(code) = value else { panic!("{value:?}") };
+            let real = total(&entries.iter().filter(|entry| entry.status == *code).copied().collect::<Vec<_>>());
+            assert!(counts.all_requests() <= real.all_requests(), "{window:?}: {code}");
+            sum.merge(counts);
+        }
+        assert_eq!(sum, expected, "{window:?}: rows and others are all");
+        let (times, sizes) = history.histograms(Some(span));
+        assert_eq!(times.total().requests, expected.timed);
+        assert_eq!(sizes.total().bytes, expected.all_bytes());
+        assert_eq!(times.extremes(), {
+            let all = || entries.iter().map(|entry| entry.increment.time_ms);
+            all().min().zip(all().max())
+        });
+    }
 }
