@@ -101,6 +101,40 @@ impl Combinations {
         self.codes.get(number as usize).copied().unwrap_or(number)
     }
 
+    /// Is there no room for another that is told apart?
+    pub fn is_full(&self) -> bool {
+        self.values.len() >= COMBINATIONS_MAX
+    }
+
+    /// Forgets all but those whose numbers are `used`, and what has their codes. Gives by number the one that it has now, in the same order;
+    /// `None` if that would forget too few to be worth it.
+    pub fn keep(&mut self, mut used: Vec<bool>) -> Option<Vec<u32>> {
+        used.resize(self.values.len(), false);
+        for number in 0..used.len() {
+            if used[number] {
+                used[self.codes[number] as usize] = true;
+            }
+        }
+        if used.iter().filter(|used| **used).count() > COMBINATIONS_MAX / 4 * 3 {
+            return None;
+        }
+        let mut next = 0;
+        let numbers: Vec<u32> = used
+            .iter()
+            .map(|used| {
+                let number = next;
+                next += u32::from(*used);
+                number
+            })
+            .collect();
+        let old = std::mem::take(&mut self.values).into_iter().zip(std::mem::take(&mut self.codes));
+        self.index.clear();
+        for ((values, codes), _) in old.zip(used).filter(|(_, used)| *used) {
+            self.insert(values, numbers[codes as usize]);
+        }
+        Some(numbers)
+    }
+
     /// What a number stands for.
     pub fn values(&self, number: u32) -> Option<&Values> {
         self.values.get(number as usize)
@@ -151,5 +185,39 @@ mod tests {
         let kept = combinations.values(3).unwrap();
         let of = [Dimension::Status, Dimension::Route, Dimension::Method, Dimension::Site].map(|which| kept.of(which));
         assert_eq!(of, [Some(Value::Code(404)), None, Some(Value::Row(3)), None]);
+    }
+
+    #[test]
+    fn those_that_are_used_keep_their_order_and_their_codes() {
+        let mut combinations = Combinations::default();
+        let values = |status, method| Values {
+            result: Some(49),
+            status: Some(status),
+            route: None,
+            method: Some(method),
+            content_type: None,
+        };
+        let mut status = 0;
+        while !combinations.is_full() {
+            combinations.number(values(status % 100, 7 + status as u32 / 100));
+            status += 1;
+        }
+        let all = combinations.clone();
+        let mut used = vec![false; combinations.len()];
+        assert!(combinations.keep(vec![true; combinations.len()]).is_none(), "all are used");
+        (0..combinations.len()).step_by(97).for_each(|number| used[number] = true);
+        let numbers = combinations.keep(used.clone()).unwrap();
+        let mut last = None;
+        for number in (0..all.len() as u32).filter(|number| used[*number as usize]) {
+            let new = numbers[number as usize];
+            assert!(last < Some(new));
+            last = Some(new);
+            assert_eq!(combinations.values(new), all.values(number));
+            assert_eq!(combinations.find(all.values(number).unwrap()), Some(new));
+            assert_eq!(combinations.values(combinations.of_codes(new)), all.values(all.of_codes(number)));
+        }
+        assert!(combinations.len() < all.len() / 10);
+        let number = combinations.number(values(200, 3)).unwrap();
+        assert_eq!(combinations.values(number), Some(&values(200, 3)), "there is room again");
     }
 }

@@ -67,7 +67,12 @@ pub struct Rollup {
     combinations_max: usize,
     /// Bytes that all buckets may take.
     bytes_max: usize,
+    /// When combinations were last looked for that are in no bucket any more, in seconds.
+    looked: u64,
 }
+
+/// Seconds between two looks for combinations that are in no bucket any more.
+const LOOKS: u64 = 60;
 
 /// Buckets that are halved in one tick: more than a flood makes in that time.
 const HALVED: usize = 256;
@@ -95,6 +100,7 @@ impl Rollup {
             covered: None,
             combinations_max,
             bytes_max,
+            looked: 0,
         }
     }
 
@@ -192,6 +198,10 @@ impl Rollup {
             });
         }
         self.halve_largest();
+        if self.history.combinations.is_full() && now >= self.looked + LOOKS {
+            self.looked = now;
+            self.forget_combinations();
+        }
         self.history.times = Arc::new(self.times.packed());
         self.history.sizes = Arc::new(self.sizes.packed());
     }
@@ -220,6 +230,23 @@ impl Rollup {
             over = over.saturating_sub(before.saturating_sub(after));
             if over == 0 {
                 break;
+            }
+        }
+    }
+
+    /// Forgets the combinations that are in no bucket any more, so that those of now have room: a scanner brings new ones for weeks.
+    fn forget_combinations(&mut self) {
+        let History { levels, combinations, .. } = &mut self.history;
+        let mut used = vec![false; combinations.len()];
+        for (_, bucket) in levels.iter().flat_map(|level| level.range(0, u64::MAX)) {
+            bucket.combinations.iter().for_each(|(number, _)| used[number as usize] = true);
+        }
+        if let Some(numbers) = Arc::make_mut(combinations).keep(used) {
+            for level in levels {
+                level.change_all(
+                    |bucket| !bucket.combinations.is_empty(),
+                    |bucket| bucket.combinations = bucket.combinations.renumbered(&numbers),
+                );
             }
         }
     }

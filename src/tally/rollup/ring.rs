@@ -67,6 +67,13 @@ impl<T: Clone> Ring<T> {
         }
     }
 
+    /// Changes all buckets that `wants` says.
+    pub fn change_all(&mut self, wants: impl Fn(&T) -> bool, change: impl Fn(&mut T)) {
+        for bucket in Arc::make_mut(&mut self.buckets).values_mut().filter(|bucket| wants(bucket)) {
+            change(Arc::make_mut(bucket));
+        }
+    }
+
     /// Makes the bucket of a moment if it isn't there.
     pub fn touch(&mut self, second: u64)
     where

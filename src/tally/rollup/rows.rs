@@ -27,6 +27,11 @@ impl Rows {
         Self(out.into())
     }
 
+    /// True without a row.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The rows, ascending.
     pub fn iter(&self) -> impl Iterator<Item = (u32, Counts)> {
         let mut reader = Reader::new(&self.0);
@@ -60,6 +65,14 @@ impl Rows {
             (Some(_), None) => old.next(),
             _ => more.next(),
         }))
+    }
+
+    /// The same rows, where each number became another in the same order.
+    #[must_use]
+    pub fn renumbered(&self, numbers: &[u32]) -> Self {
+        Self::pack(
+            self.iter().map(|(number, counts)| (numbers.get(number as usize).copied().unwrap_or(number), counts)),
+        )
     }
 
     /// Bytes of memory.

@@ -455,3 +455,48 @@ fn a_flood_of_codes_times_and_sizes_is_bounded_and_all_sums_stay() {
         });
     }
 }
+
+#[test]
+fn combinations_that_are_in_no_window_any_more_make_room_for_those_of_now() {
+    let mut rollup = Rollup::new(12, 128, usize::MAX);
+    let mut counts = Counts::default();
+    counts.record(&Increment { band: Band::Miss, bytes: 1, origin_bytes: 0, timed: 0, time_ms: 0 });
+    let mut slots = Slots::default();
+    let mut add = |rollup: &mut Rollup, now: u64, methods: std::ops::Range<u32>| {
+        slots.begin(now);
+        slots.enter(now);
+        slots.open();
+        slots.node(0, &counts);
+        let mut empty = None;
+        slots.drain(|_| combination(0), |part| empty = Some(part));
+        let combination = |method| Combination { method: Some(method), ..combination(7) };
+        let combinations = methods.map(|method| (combination(method), counts)).collect();
+        rollup.add(&SlotPart { combinations, ..empty.unwrap() }, now, values, Some);
+        rollup.tick(now, true);
+    };
+    // Somebody tries ten new methods every two minutes, for two days and a half.
+    const STEPS: u64 = 1800;
+    for step in 0..STEPS as u32 {
+        add(&mut rollup, START + u64::from(step) * 120_000, step * 10..(step + 1) * 10);
+    }
+    let (now, new) = (START + STEPS * 120_000, 10 * STEPS as u32);
+    let before = rollup.history();
+    add(&mut rollup, now, new..new + 3);
+    let history = rollup.history();
+    let span = history.window(Window::TenMinutes, now).unwrap();
+    let (rows, others) = history.by_value(span, Dimension::Method);
+    assert!(others.is_empty());
+    for method in new - 40..new + 3 {
+        let found =
+            rows.iter().find(|(value, _)| *value == Value::Row(method)).map(|(_, counts)| counts.all_requests());
+        assert_eq!(found, Some(1), "{method}");
+    }
+    let span = history.window(Window::Day, now).unwrap();
+    let sum = |rows: &[(Value, Counts)]| rows.iter().map(|(_, counts)| counts.all_requests()).sum::<u64>();
+    let (rows, others) = history.by_value(span, Dimension::Method);
+    assert_eq!(sum(&rows) + others.all_requests(), history.sum(span, now, START).total.all_requests());
+    // Who holds what was published before sees it as it was.
+    let span = before.window(Window::Day, now).unwrap();
+    let (rows, _) = before.by_value(span, Dimension::Method);
+    assert_eq!(sum(&rows), before.sum(span, now, START).total.all_requests());
+}
