@@ -18,7 +18,7 @@ pub struct Caps {
     pub precision: u8,
     /// Combinations of small dimensions that are told apart in one bucket of time.
     pub combinations: usize,
-    /// Bytes that buckets of small dimensions, times and sizes may take: some ten MiB after a day of busy traffic, and more of a flood of
+    /// Bytes that buckets of small dimensions, times and sizes may take: 20 to 35 MB after a day of busy traffic, and more of a flood of
     /// codes and sizes only.
     pub history: usize,
     /// URLs in the sample of reuse: within about 1 % of the true curve with 8192 (SHARDS, figure 6).
@@ -60,8 +60,8 @@ const CELLS_MAX: usize = 64 * 1024;
 /// Profiles that take more bytes than this are cut in more than a few ms.
 const PROFILES_MAX: usize = 64 << 20;
 
-/// Even the smallest budget has 5 KB for each bucket of a day.
-const HISTORY_MIN: usize = 12 << 20;
+/// Even the smallest budget has room for a day of five thousand requests a second: 15 KB a minute, and what is finer.
+const HISTORY_MIN: usize = 24 << 20;
 
 /// Records that take more bytes than this are no longer a few.
 const RECORDS_MAX: usize = 32 << 20;

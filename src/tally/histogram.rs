@@ -121,6 +121,8 @@ fn packed(cells: Vec<(u16, Cell)>) -> Vec<u8> {
         }
         next = u64::from(at) + 1;
     }
+    // Thousands of them are kept for a day.
+    out.shrink_to_fit();
     out
 }
 
