@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use common::browser::Browser;
-use common::program::{Http, Program};
+use common::program::{BESIDE, Http, Program};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};
@@ -28,9 +28,6 @@ const TOP: usize = 100;
 const MEASURES: [&str; 2] = ["requests", "bytes"];
 
 const WINDOWS: [&str; 5] = ["1m", "10m", "1h", "24h", "total"];
-
-/// Bytes that the program may have besides `--memory`.
-const BESIDE: u64 = 96 << 20;
 
 /// Milliseconds of the finest bucket of large tables.
 const BUCKET: u64 = 2000;
@@ -207,15 +204,6 @@ fn cpu(program: &Program, name: &str) -> f64 {
     seconds.sum::<f64>() / 1e9
 }
 
-/// Resident bytes of the program: now, and at most since it began.
-fn resident(program: &Program) -> [u64; 2] {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", program.id())).unwrap();
-    ["VmRSS:", "VmHWM:"].map(|name| {
-        let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
-        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
-    })
-}
-
 /// Seconds by which the figures of a tick came after its moment, at most.
 fn tick_delay(program: &Program) -> f64 {
     let (_, metrics) = program.get("/metrics");
@@ -354,7 +342,7 @@ fn flood(keys: u64, memory: u64, least: [usize; 2]) {
             load.send(10_000.min(entries), has_flood);
             if is_stress && shown.elapsed() > Duration::from_secs(10) {
                 shown = Instant::now();
-                let mib = resident(&program)[0] >> 20;
+                let mib = program.resident()[0] >> 20;
                 eprintln!(
                     "{:.1} M entries, {:.1} M keys of the flood, {mib} MiB",
                     load.sent as f64 / 1e6,
@@ -379,7 +367,7 @@ fn flood(keys: u64, memory: u64, least: [usize; 2]) {
     let longest = watchers.map(|watcher| watcher.join().unwrap());
     let longest = [0, 1].map(|phase| longest.iter().map(|longest| longest[phase]).max().unwrap());
     let sent = load.sent;
-    let before = resident(&program);
+    let before = program.resident();
     let summary = program.json("/api/v1/summary");
     assert_eq!(summary["requests"], sent);
     assert_eq!(number(&summary, "bytes"), load.since(0).2[1]);
@@ -397,7 +385,7 @@ fn flood(keys: u64, memory: u64, least: [usize; 2]) {
             assert!(requests >= least[0] && bytes >= least[1], "{}", lines.join("\n"));
         }
     }
-    let [_, most] = resident(&program);
+    let [_, most] = program.resident();
     let (_, metrics) = program.get("/metrics");
     let parts = metrics.lines().filter_map(|line| line.strip_prefix("visulate_memory_bytes{part="));
     let parts: Vec<String> = parts.map(|part| part.replace(['"', '}'], "")).collect();

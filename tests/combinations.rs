@@ -6,7 +6,7 @@ mod common;
 use std::io::Write;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use common::program::Program;
+use common::program::{BESIDE, Program};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use serde_json::Value;
@@ -17,21 +17,11 @@ use visulate::wire::encode::{EncodeError, Header, SegmentWriter, Value as Field,
 use visulate::wire::format::Formats;
 use visulate::wire::segment::Segment;
 
-/// Bytes that the program may have besides `--memory`.
-const BESIDE: u64 = 96 << 20;
-
 /// Combinations of codes that come again and again: more than a worker tells apart.
 const COMBINATIONS: u64 = 16 << 10;
 
 /// Connections, of a node each.
 const NODES: usize = 4;
-
-/// Most bytes of the program that were resident.
-fn most_resident(program: &Program) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", program.id())).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
-}
 
 #[test]
 fn a_flood_of_codes_and_times_is_bounded_and_counted_exactly() {
@@ -92,7 +82,7 @@ fn a_flood_of_codes_and_times_is_bounded_and_counted_exactly() {
         }
     }
     let summary = program.received(sent);
-    let most = most_resident(&program);
+    let [_, most] = program.resident();
     println!("{sent} entries, at most {} MiB resident", most >> 20);
     assert_eq!((summary["requests"].as_u64(), summary["bytes"].as_u64()), (Some(sent), Some(bytes)));
     for dimension in ["status", "result", "route", "method", "type", "node"] {

@@ -112,6 +112,7 @@ pub struct Packed {
     bytes: Vec<u8>,
 }
 
+/// Cells as they are at rest.
 fn packed(cells: Vec<(u16, Cell)>) -> Vec<u8> {
     let mut out = Vec::new();
     let mut next = 0;
@@ -159,14 +160,14 @@ impl Packed {
     pub fn coarser(&self) -> Self {
         let fine: Vec<(u16, Cell)> = self.cells().collect();
         for width in 1..u16::BITS {
-            let mut cells: Vec<(u16, Cell)> = Vec::new();
             let groups = fine.chunk_by(|(a, _), (b, _)| a >> width == b >> width);
-            cells.extend(groups.filter_map(|group| {
+            let joined = groups.filter_map(|group| {
                 let (at, _) = group.iter().max_by_key(|(_, cell)| cell.requests)?;
                 let mut sum = Cell::default();
                 group.iter().for_each(|(_, cell)| sum.merge(cell));
                 Some((*at, sum))
-            }));
+            });
+            let cells: Vec<(u16, Cell)> = joined.collect();
             if cells.len() * 2 <= fine.len() {
                 return Self { least: self.least, most: self.most, bytes: packed(cells) };
             }
@@ -278,9 +279,7 @@ mod tests {
             merged.merge(&histogram(&b));
             prop_assert_eq!(merged.take(), histogram(&[b, a].concat()));
         }
-    }
 
-    proptest! {
         #[test]
         fn a_coarser_one_has_half_the_cells_and_the_same_sums(
             values in prop::collection::vec(prop_oneof![0..300_u64, any::<u32>().prop_map(u64::from)], 2..200),

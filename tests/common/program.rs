@@ -13,6 +13,9 @@ use crate::common::Totals;
 /// More than anything here takes.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Bytes that the program may have besides `--memory`.
+pub const BESIDE: u64 = 96 << 20;
+
 /// A running program.
 pub struct Program {
     child: Child,
@@ -100,6 +103,15 @@ impl Program {
     /// A good answer.
     pub fn json(&self, path: &str) -> Value {
         Http(self.http).json(path)
+    }
+
+    /// Resident bytes: now, and at most since it began.
+    pub fn resident(&self) -> [u64; 2] {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
+        ["VmRSS:", "VmHWM:"].map(|name| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+            line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
+        })
     }
 
     /// The first summary with which `enough` is content.

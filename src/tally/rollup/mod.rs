@@ -38,6 +38,12 @@ const CLIENTS: [(u64, u64); 4] = [(1, 60 + 12), (2, 600 + 14), (10, 3600 + 20), 
 /// Most points of the series since the start.
 pub const POINTS_MAX: usize = 300;
 
+/// Seconds between two looks for combinations that are in no bucket any more.
+const LOOKS: u64 = 60;
+
+/// Buckets that are halved in one tick: more than a flood makes in that time.
+const HALVED: usize = 256;
+
 /// All that is kept by entry time, at one moment.
 #[derive(Clone, Debug)]
 pub struct History {
@@ -70,12 +76,6 @@ pub struct Rollup {
     /// When combinations were last looked for that are in no bucket any more, in seconds.
     looked: u64,
 }
-
-/// Seconds between two looks for combinations that are in no bucket any more.
-const LOOKS: u64 = 60;
-
-/// Buckets that are halved in one tick: more than a flood makes in that time.
-const HALVED: usize = 256;
 
 impl Rollup {
     /// Nothing yet; sketches of clients have that precision ([`Sketch::new`]), that many combinations are told apart in one bucket, and
